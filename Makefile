@@ -1,0 +1,65 @@
+# The developers' commands. Each sets up what it needs; python3 and make are enough.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+# Where this is set, every Airflow process compiles all of Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo airflow test lint types contract test-airflow test-kill test-celery soak bench matrix docs build clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+setup: ## make .venv, or bring it up to date
+	@dev/setup.sh $(VENV)
+
+demo: setup ## run the first example DAG on a real Airflow, against the sandbox
+	@$(PYTHON) -m dev.demo
+
+airflow: setup ## a real Airflow with the example DAGs and its UI, until Ctrl-C
+	@$(PYTHON) -m dev.demo --stay
+
+test: setup ## the fast tests
+	$(PYTHON) -m pytest tests --ignore=tests/airflow --ignore=tests/contract
+
+lint: setup ## ruff, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+contract: setup ## the catalogue and the sandbox against Criteo's specifications
+	$(PYTHON) -m pytest tests/contract
+
+test-airflow: setup ## on a real Airflow, in a few minutes
+	$(PYTHON) -m pytest tests/airflow -m "not kill and not celery"
+
+test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
+	$(PYTHON) -m pytest tests/airflow -m kill
+
+test-celery: setup ## on CeleryExecutor with two workers (installs PostgreSQL and Redis)
+	$(PYTHON) -m pytest tests/airflow -m celery
+
+soak: setup ## ten minutes of reports with faults and kills
+	$(PYTHON) -m benchmarks.soak
+
+bench: setup ## measure, beside peers and limits of the same run
+	$(PYTHON) -m benchmarks
+
+matrix: ## every supported Airflow, on the Pythons that it allows
+	dev/matrix.sh
+
+docs: setup ## build the documentation; a warning is an error
+	$(PYTHON) -m dev.docs
+
+build: setup ## wheel and sdist, checked
+	$(PYTHON) -m dev.build
+
+clean: ## remove what the other commands made
+	rm -rf .venv .venvs .airflow dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

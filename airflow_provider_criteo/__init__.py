@@ -1,0 +1,3 @@
+"""The Apache Airflow provider for Criteo's report exports."""
+
+__version__ = "0.1.0"

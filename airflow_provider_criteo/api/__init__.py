@@ -1,0 +1,1 @@
+"""Criteo's report export API in plain Python: usable without Airflow."""

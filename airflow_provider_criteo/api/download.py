@@ -1,0 +1,299 @@
+"""Receiving a report's file: streamed in flat memory, checked, resumed or begun again after a cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import requests
+from pendulum import DateTime
+
+from airflow_provider_criteo.api.jobs import ReportJob
+from airflow_provider_criteo.api.patience import Patience
+from airflow_provider_criteo.api.problems import (
+    CriteoApiError,
+    RateLimitError,
+    TransientError,
+    ValidationError,
+    problems_from_json,
+)
+from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.transport import network_faults
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+_SECONDS_BETWEEN_PROGRESS = 15.0
+_LARGEST_ERROR_BODY = 1024 * 1024
+
+OpenOutput = Callable[[dict[str, str]], AbstractContextManager[requests.Response]]
+
+
+@dataclass(frozen=True)
+class DownloadedReport:
+    """A report's file, whole.
+
+    :param url: where it is.
+    :param report_id: of its job.
+    :param size_bytes: of the file.
+    :param sha256: of the file, hexadecimal.
+    :param row_count: as Criteo told, else None.
+    :param content_type: as Criteo labelled it, which is not always what it is.
+    :param expires_at: when Criteo deletes its own copy (aware), if it told.
+    """
+
+    url: str
+    report_id: str
+    size_bytes: int
+    sha256: str
+    row_count: int | None
+    content_type: str
+    expires_at: DateTime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of the XCom ``report_file``."""
+        return {
+            "url": self.url,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "row_count": self.row_count,
+            "content_type": self.content_type,
+            "report_id": self.report_id,
+            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+        }
+
+
+def receive(
+    open_output: OpenOutput,
+    file: IO[bytes],
+    job: ReportJob,
+    row: ReportType,
+    *,
+    request: str,
+    timeout: tuple[float, float],
+) -> DownloadedReport:
+    """Write the report's file into an open one; ``url`` is left empty.
+
+    A cut is resumed where the server offers ranges, else the download begins again, a few times.
+
+    :param open_output: opens the download with extra request headers, or raises what the answer means.
+    :param file: binary, writable, seekable, empty.
+    :param job: what Criteo told of it.
+    :raises CriteoError: the file could not be had whole; ``file`` is then not to be used.
+    """
+    attempt = _Attempt(file, job, request, timeout)
+    patience = Patience()
+    while True:
+        before = attempt.size
+        try:
+            with open_output(attempt.resume_headers()) as response:
+                attempt.read(response)
+            attempt.check()
+            break
+        except (TransientError, RateLimitError) as error:
+            if attempt.size > before > 0:
+                patience.renew()
+            patience.wait_after(error, f"trying again {attempt.resume_note()}")
+    _warn_of_truncation(job, row)
+    return DownloadedReport(
+        url="",
+        report_id=job.report_id,
+        size_bytes=attempt.size,
+        sha256=attempt.sha256.hexdigest(),
+        row_count=job.row_count,
+        content_type=attempt.content_type,
+        expires_at=job.expires_at,
+    )
+
+
+class _Attempt:
+    """The bytes received so far, over all tries."""
+
+    def __init__(self, file: IO[bytes], job: ReportJob, request: str, timeout: tuple[float, float]) -> None:
+        self._file = file
+        self._job = job
+        self._request = request
+        self._timeout = timeout
+        self._etag: str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if self._job.md5 else None
+        self.content_type = ""
+        self._head = b""
+        self._tail = b""
+
+    def resume_headers(self) -> dict[str, str]:
+        if not (self.size and self._etag):
+            return {}
+        return {"Range": f"bytes={self.size}-", "If-Range": self._etag}
+
+    def resume_note(self) -> str:
+        return f"from byte {self.size}" if self.resume_headers() else "from the start"
+
+    def read(self, response: requests.Response) -> None:
+        """Append the reply's body, or begin again with it where it is not the rest of what we have."""
+        if not (response.status_code == 206 and self._continues(response)):
+            if response.status_code == 206:
+                raise self._fault(response, "the reply is another part of the file than was asked for", forget=True)
+            self._begin()
+        self.content_type = response.headers.get("Content-Type", self.content_type)
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        self._etag = _strong_etag(response) if encoding == "identity" else None
+        if response.status_code == 204:
+            raise self._fault(response, "the reply is empty (204)")
+        progress = _Progress(self._job, self._expected(response, encoding), self.size)
+        for chunk in self._decoded(response, encoding):
+            self._take(chunk)
+            progress.tell(self.size)
+
+    def _continues(self, response: requests.Response) -> bool:
+        found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        return bool(found and int(found.group(1)) == self.size and self.size)
+
+    def _expected(self, response: requests.Response, encoding: str) -> int | None:
+        length = response.headers.get("Content-Length", "")
+        if encoding == "identity" and length.isdigit():
+            return self.size + int(length)
+        return self._job.size_bytes or None
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        while True:
+            with network_faults(self._request, self._timeout, status=response.status_code):
+                chunk = response.raw.read(CHUNK_BYTES, decode_content=False)
+            if not chunk:
+                return
+            yield chunk
+
+    def _decoded(self, response: requests.Response, encoding: str) -> Iterator[bytes]:
+        raw = self._chunks(response)
+        if encoding in ("identity", ""):
+            yield from raw
+        elif encoding in ("gzip", "x-gzip", "deflate"):
+            inflate = zlib.decompressobj(wbits=47)
+            try:
+                for chunk in raw:
+                    while chunk:
+                        yield inflate.decompress(chunk, CHUNK_BYTES)
+                        chunk = inflate.unconsumed_tail
+                yield inflate.flush()
+            except zlib.error as error:
+                raise self._fault(response, f"the compressed reply is broken: {error}") from error
+            if not inflate.eof:
+                raise self._fault(response, "the compressed reply was cut")
+        else:
+            raise self._fault(response, f"the reply is compressed as {encoding!r}, which was not asked for")
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        self._file.write(chunk)
+        self.sha256.update(chunk)
+        if self._md5:
+            self._md5.update(chunk)
+        self.size += len(chunk)
+        if len(self._head) < 64:
+            self._head = (self._head + chunk)[:64]
+        self._tail = (self._tail + chunk[-64:])[-64:]
+
+    def check(self) -> None:
+        """Whether what came is the report, and all of it.
+
+        :raises CriteoApiError: it is not.
+        """
+        promised = self._job.size_bytes
+        if self.size == 0 and not (self._job.row_count == 0 or promised == 0):
+            raise TransientError(200, (), self._request, reason="the file is empty, and Criteo did not say it would be")
+        if promised and self.size < promised:
+            raise TransientError(
+                200, (), self._request, reason=f"the file has {self.size} bytes, and Criteo promised {promised}"
+            )
+        head, tail = self._head.lstrip(b"\xef\xbb\xbf \t\r\n"), self._tail.rstrip()
+        if head[:1] == b"<":
+            raise TransientError(200, (), self._request, reason="the reply is a web page, not a report")
+        if head[:1] in (b"{", b"[") and tail[-1:] not in (b"}", b"]"):
+            raise TransientError(200, (), self._request, reason="the JSON file has no end: it was cut")
+        if head[:1] == b"{" and self.size <= _LARGEST_ERROR_BODY:
+            self._refuse_errors()
+        if promised and self.size > promised:
+            log.warning("The file has %d bytes, more than the %d that Criteo told.", self.size, promised)
+        if self._md5 and self._job.md5 and self._md5.hexdigest() != self._job.md5.lower():
+            log.warning(
+                "The file's MD5 is %s and Criteo told %s; what Criteo's covers is not documented.",
+                self._md5.hexdigest(),
+                self._job.md5,
+            )
+
+    def _refuse_errors(self) -> None:
+        self._file.seek(0)
+        try:
+            reply = json.loads(self._file.read())
+        except (ValueError, RecursionError):
+            return
+        finally:
+            self._file.seek(0, os.SEEK_END)
+        problems = problems_from_json(reply.get("errors")) if isinstance(reply, dict) else ()
+        if problems and not reply.get("data") and "columns" not in reply:
+            raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
+
+    def _fault(self, response: requests.Response, reason: str, *, forget: bool = False) -> CriteoApiError:
+        if forget:
+            self._etag = None
+        return TransientError(response.status_code, (), self._request, reason=reason)
+
+
+def _strong_etag(response: requests.Response) -> str | None:
+    etag = response.headers.get("ETag", "")
+    ranges = response.headers.get("Accept-Ranges", "").lower() == "bytes" or response.status_code == 206
+    return etag if ranges and etag.startswith('"') else None
+
+
+class _Progress:
+    """Tells of a long download now and then."""
+
+    def __init__(self, job: ReportJob, expected: int | None, received: int) -> None:
+        self._report_id = job.report_id
+        self._expected = expected
+        self._began = self._told = time.monotonic()
+        self._from = received
+
+    def tell(self, received: int) -> None:
+        now = time.monotonic()
+        if now - self._told < _SECONDS_BETWEEN_PROGRESS:
+            return
+        self._told = now
+        share = f" of {human(self._expected)} ({received / self._expected:.0%})" if self._expected else ""
+        rate = (received - self._from) / (now - self._began)
+        log.info("Report %s: %s%s received, %s/s", self._report_id, human(received), share, human(rate))
+
+
+def human(size: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _warn_of_truncation(job: ReportJob, row: ReportType) -> None:
+    if job.row_count in row.row_caps:
+        log.warning(
+            "Report %s has %d rows, which is Criteo's cap: it cuts longer reports without a word. Ask for fewer days, "
+            "dimensions or ids.",
+            job.report_id,
+            job.row_count,
+        )

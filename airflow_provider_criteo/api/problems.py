@@ -1,0 +1,291 @@
+"""What Criteo says when something is wrong: problems, and the exceptions that carry them.
+
+Sources: the ``CommonProblem`` schema of Criteo's OpenAPI specifications and
+https://developers.criteo.com/criteo-apis/docs/api-error-codes; token errors are RFC 6749, section 5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.quota import RateLimit
+
+_SHOWN_PROBLEMS = 50
+_SHOWN_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a reply's ``errors`` or ``warnings``, as Criteo gave it; absent fields are empty.
+
+    Source: ``CommonProblem`` in Criteo's OpenAPI specifications.
+    """
+
+    type: str = ""
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    instance: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    stack_trace: str = ""
+    trace_id: str = ""
+
+    @classmethod
+    def from_json(cls, value: object) -> Problem:
+        """Read a problem, whatever its shape: what is no object becomes the detail."""
+        if not isinstance(value, Mapping):
+            return cls(detail=_text(value))
+        source = value.get("source")
+        return cls(
+            type=_text(value.get("type")),
+            code=_text(value.get("code")),
+            title=_text(value.get("title")),
+            detail=_text(value.get("detail")),
+            instance=_text(value.get("instance")),
+            source=(
+                {str(key): _text(item) for key, item in source.items()}
+                if isinstance(source, Mapping)
+                else ({"source": _text(source)} if source else {})
+            ),
+            stack_trace=_text(value.get("stackTrace")),
+            trace_id=_text(value.get("traceId")) or _text(value.get("traceIdentifier")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The problem with Criteo's field names, without those it did not give."""
+        fields = {
+            "type": self.type,
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "instance": self.instance,
+            "source": dict(self.source),
+            "stackTrace": self.stack_trace,
+            "traceId": self.trace_id,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def __str__(self) -> str:
+        heading = " ".join(part for part in (f"[{self.type}]" if self.type else "", self.code) if part)
+        text = " ".join(part for part in (self.title, self.detail) if part)
+        located = [f"source: {key}={value}" for key, value in self.source.items()]
+        if self.instance:
+            located.append(f"instance: {self.instance}")
+        if self.trace_id:
+            located.append(f"traceId: {self.trace_id}")
+        line = ": ".join(part for part in (heading, text) if part)
+        return f"{line} ({'; '.join(located)})" if located else line or "(an empty problem)"
+
+
+def problems_from_json(value: object) -> tuple[Problem, ...]:
+    """The problems in an ``errors`` or ``warnings`` value, which may be null or of a wrong type."""
+    if not value:
+        return ()
+    return tuple(Problem.from_json(item) for item in (value if isinstance(value, list) else [value]))
+
+
+def problem_lines(problems: Iterable[Problem]) -> str:
+    """One indented line per problem, for a message; a very long list is cut and says so."""
+    listed = list(problems)
+    lines = [f"\n  {problem}" for problem in listed[:_SHOWN_PROBLEMS]]
+    if len(listed) > _SHOWN_PROBLEMS:
+        lines.append(f"\n  ... and {len(listed) - _SHOWN_PROBLEMS} more problems")
+    return "".join(lines)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+class CriteoError(Exception):
+    """Anything that goes wrong between the provider and Criteo."""
+
+
+class InvalidInputError(CriteoError, ValueError):
+    """A value that cannot be right: the message names the field, the value and what is allowed."""
+
+
+class CriteoApiError(CriteoError):
+    """Criteo answered something other than what was asked for.
+
+    :param status_code: the HTTP status; 0 where there was no answer.
+    :param problems: what Criteo said, in its order.
+    :param request: what was asked: method, path and, where there is one, the report id.
+    :param reason: what the answer means, in a sentence.
+    :param advice: what to do next, in a sentence.
+    """
+
+    advice = ""
+
+    def __init__(
+        self,
+        status_code: int = 0,
+        problems: Iterable[Problem] = (),
+        request: str = "",
+        *,
+        reason: str = "",
+        advice: str = "",
+    ) -> None:
+        self.status_code = status_code
+        self.problems = tuple(problems)
+        self.request = request
+        self.reason = reason
+        self.advice = advice or self.advice
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        answer = f"{self.request or 'Criteo'}"
+        answer += f" was answered {self.status_code}" if self.status_code else " failed"
+        message = f"{answer}: {self.reason}" if self.reason else answer
+        message += problem_lines(self.problems)
+        return f"{message}\n  What to do: {self.advice}" if self.advice else message
+
+
+class AuthenticationError(CriteoApiError):
+    """Criteo does not accept the credentials."""
+
+    advice = "check the client id (login), the client secret (password) and the host of the connection."
+
+
+class PermissionDeniedError(CriteoApiError):
+    """The application may not do this."""
+
+    advice = (
+        "check that an administrator of the account has approved the application's consent URL and that the "
+        "application has the scope; for Marketing Solutions exports this is also the answer for an unknown, "
+        "foreign or expired job."
+    )
+
+
+class ReportJobNotFoundError(CriteoApiError):
+    """Criteo does not know the job."""
+
+    advice = "check the report id, the report type and the connection it was created with; else create it again."
+
+
+class RateLimitError(CriteoApiError):
+    """The quota is used up.
+
+    :param reset_at: when Criteo says that a call may be made again (aware), if it says so.
+    :param limit: calls per window, if Criteo says so.
+    :param retry_after: seconds to wait from now, by Criteo's clock.
+    """
+
+    advice = (
+        "let the task retry after that time; fewer calls: deferrable=True, a longer poke_interval, a pool, "
+        "or calls_per_minute on the connection."
+    )
+
+    def __init__(
+        self,
+        status_code: int = 429,
+        problems: Iterable[Problem] = (),
+        request: str = "",
+        *,
+        reset_at: datetime | None = None,
+        limit: int | None = None,
+        retry_after: float | None = None,
+        reason: str = "",
+        advice: str = "",
+    ) -> None:
+        self.reset_at = reset_at
+        self.limit = limit
+        self.retry_after = retry_after
+        told = f"; it resets at {reset_at.isoformat(timespec='seconds')}" if reset_at else ""
+        super().__init__(
+            status_code,
+            problems,
+            request,
+            reason=reason or f"the quota{f' of {limit} calls' if limit else ''} is used up{told}",
+            advice=advice,
+        )
+
+    @classmethod
+    def from_rate(cls, rate: RateLimit, problems: Iterable[Problem] = (), request: str = "") -> RateLimitError:
+        """The error for a 429 with those headers."""
+        return cls(429, problems, request, reset_at=rate.reset_at, limit=rate.limit, retry_after=rate.reset_in)
+
+
+class ValidationError(CriteoApiError):
+    """Criteo does not accept the request as it is."""
+
+    advice = (
+        "mend the attributes that the problems name; the report type's page in Criteo's documentation has the rules."
+    )
+
+
+class VersionRetiredError(CriteoApiError):
+    """Criteo does not serve this route in this API version any more."""
+
+    advice = "set api_version, on the connection or the operator, to a version that serves the report type."
+
+
+class TransientError(CriteoApiError):
+    """A passing fault: no connection, a timeout, a 5xx, a reply that is not Criteo's.
+
+    :param sent: whether Criteo may have received and acted on the request.
+    """
+
+    advice = "let the task retry; https://status.criteo.com tells of outages."
+
+    def __init__(
+        self,
+        status_code: int = 0,
+        problems: Iterable[Problem] = (),
+        request: str = "",
+        *,
+        reason: str = "",
+        advice: str = "",
+        sent: bool = True,
+    ) -> None:
+        self.sent = sent
+        super().__init__(status_code, problems, request, reason=reason, advice=advice)
+
+
+class ReportNotReadyError(CriteoApiError):
+    """The job has not ended, so that there is no file yet."""
+
+    advice = "wait for the job with ReportJobStatusSensor before the download."
+
+
+class ReportJobFailedError(CriteoError):
+    """The job ended without a file.
+
+    :param job: the job as Criteo described it last.
+    """
+
+    def __init__(self, job: ReportJob) -> None:
+        self.job = job
+        self.problems = job.problems
+        Exception.__init__(self, describe_end(job))
+
+
+class ReportExpiredError(ReportJobFailedError, CriteoApiError):
+    """The job's file is not kept any more: the report has to be created again.
+
+    :param job: the job as Criteo described it last.
+    :param status_code: the HTTP status of that answer.
+    :param request: what was asked.
+    """
+
+    advice = "create the report again."
+
+    def __init__(self, job: ReportJob, status_code: int = 200, request: str = "") -> None:
+        ReportJobFailedError.__init__(self, job)
+        self.status_code = status_code
+        self.request = request
+        self.reason = ""
+
+
+def describe_end(job: ReportJob) -> str:
+    """How a job ended, with all that Criteo said of it."""
+    heading = f"Criteo report job {job.report_id} ({job.report_type}) ended as {job.status}"
+    return f"{heading}: {job.message}".rstrip(": ") + problem_lines(job.problems)

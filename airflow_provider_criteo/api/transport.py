@@ -1,0 +1,210 @@
+"""One HTTP exchange: a request out, an ``Answer`` in, every failure of the network a ``TransientError``."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from airflow_provider_criteo.api.problems import Problem, TransientError, problems_from_json
+from airflow_provider_criteo.api.quota import RateLimit
+
+_LARGEST_REPLY = 32 * 1024 * 1024
+_MOST_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class _NoAuth(AuthBase):
+    """Keeps requests from taking credentials out of a .netrc file."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+NO_AUTH = _NoAuth()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, read whole.
+
+    :param status_code: the HTTP status.
+    :param headers: by case-insensitive name.
+    :param body: at most 32 MiB.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return jsonlib.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_markup(self) -> bool:
+        """Whether this is a page, and so a gateway's answer and not the API's."""
+        return self.body.lstrip()[:1] == b"<"
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The reply's ``errors``."""
+        return problems_from_json(self.json.get("errors")) if isinstance(self.json, dict) else ()
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The reply's ``warnings``."""
+        return problems_from_json(self.json.get("warnings")) if isinstance(self.json, dict) else ()
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """What the headers tell of the quota."""
+        return RateLimit.from_headers(self.headers)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine."""
+    name = (host or "").strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    request: str,
+    timeout: tuple[float, float],
+    **options: Any,
+) -> Answer:
+    """Send a request and read its reply whole.
+
+    :param session: to send it with.
+    :param request: how messages name it: method, path, report id.
+    :param timeout: connect and read timeouts, seconds; the whole body has to come within the latter.
+    :raises TransientError: no whole reply came; ``sent`` tells whether the request may have arrived.
+    """
+    with opened(session, method, url, request=request, timeout=timeout, **options) as response:
+        return read_answer(response, request, timeout[1])
+
+
+@contextmanager
+def opened(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    request: str,
+    timeout: tuple[float, float],
+    **options: Any,
+) -> Iterator[requests.Response]:
+    """A reply whose body is still to be read; a GET follows a few redirects.
+
+    No redirect leads from https to http, nor to plain http on another machine; none is followed for a POST.
+
+    :raises TransientError: no reply came, or a redirect that must not be followed.
+    """
+    for _ in range(_MOST_REDIRECTS + 1):
+        with network_faults(request, timeout):
+            response = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **options)
+        with closing(response):
+            target = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not target:
+                yield response
+                return
+            url = _redirected(method, url, target, response.status_code, request)
+    raise TransientError(0, (), request, reason="too many redirects")
+
+
+def _redirected(method: str, url: str, location: str, status: int, request: str) -> str:
+    target = urljoin(url, location)
+    here, there = urlsplit(url), urlsplit(target)
+    place = f"{there.scheme}://{there.hostname}"
+    reason = f"a redirect to {place}"
+    if method != "GET":
+        raise TransientError(status, (), request, reason=f"{reason}, which is not followed for a {method}")
+    if there.scheme not in ("https", "http") or (there.scheme == "http" and here.scheme == "https"):
+        raise TransientError(status, (), request, reason=f"{reason}, which leaves https")
+    if there.scheme == "http" and not is_loopback(there.hostname):
+        raise TransientError(status, (), request, reason=f"{reason}, which is not encrypted")
+    return target
+
+
+def read_answer(response: requests.Response, request: str, seconds: float) -> Answer:
+    """Read an open reply whole, within so many seconds.
+
+    :raises TransientError: its body did not come whole.
+    """
+    return Answer(response.status_code, response.headers, _body(response, seconds, request))
+
+
+def _body(response: requests.Response, seconds: float, request: str) -> bytes:
+    deadline = time.monotonic() + seconds
+    body = bytearray()
+    with network_faults(request, (seconds, seconds), status=response.status_code):
+        # read1 returns what has come, so that a body that drips cannot outlast the deadline.
+        while chunk := response.raw.read1(64 * 1024, decode_content=True):
+            body += chunk
+            if len(body) > _LARGEST_REPLY:
+                raise TransientError(response.status_code, (), request, reason="the reply is larger than 32 MiB")
+            if time.monotonic() > deadline:
+                raise TransientError(
+                    response.status_code, (), request, reason=f"the reply did not end within {seconds:g} s"
+                )
+    return bytes(body)
+
+
+@contextmanager
+def network_faults(request: str, timeout: tuple[float, float], status: int = 0) -> Iterator[None]:
+    """Turns every failure of the network into a ``TransientError`` that names what was asked."""
+    try:
+        yield
+    except (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) as error:
+        reason = f"no connection within {timeout[0]:g} s"
+        raise TransientError(status, (), request, reason=reason, sent=False) from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise TransientError(status, (), request, reason=f"no answer within {timeout[1]:g} s") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+        cause = _innermost(error)
+        reason = f"the connection failed: {type(cause).__name__}: {cause}"
+        raise TransientError(status, (), request, reason=reason, sent=not _never_connected(error)) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        inner = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]
+        seen = inner[0] if inner else None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return list(_causes(error))[-1]
+
+
+def _never_connected(error: BaseException) -> bool:
+    return any(
+        isinstance(
+            cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, requests.exceptions.SSLError)
+        )
+        for cause in _causes(error)
+    )

@@ -1,0 +1,217 @@
+"""``CriteoHook``: an Airflow connection in, Criteo's report exports out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
+from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.get_provider_info import get_provider_info
+
+if TYPE_CHECKING:
+    import requests
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_criteo.api.client import CriteoClient
+    from airflow_provider_criteo.api.download import DownloadedReport
+    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.hooks.settings import ConnectionSettings
+
+_TEST_TIMEOUT = 3.0
+_TEST_DEADLINE = 9.0
+
+
+class CriteoHook(BaseHook):
+    """Criteo's report exports through an Airflow connection of type ``criteo``.
+
+    Neither the constructor nor the connection's look-up makes a call to Criteo.
+
+    :param criteo_conn_id: the connection.
+    :param api_version: in place of the connection's and of each report type's default.
+    """
+
+    conn_name_attr = "criteo_conn_id"
+    default_conn_name = "criteo_default"
+    conn_type = "criteo"
+    hook_name = "Criteo"
+
+    def __init__(self, criteo_conn_id: str = default_conn_name, api_version: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.criteo_conn_id = criteo_conn_id
+        self.api_version = api_version
+
+    @cached_property
+    def client(self) -> CriteoClient:
+        """The API client of the connection; makes no call until it is used.
+
+        :raises InvalidInputError: a field of the connection cannot be right.
+        """
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        connection = self.get_connection(self.criteo_conn_id)
+        return client_of(connection_settings(connection), mask_secret)
+
+    def get_conn(self) -> requests.Session:
+        """A session that authenticates calls to the connection's host, for any other call to Criteo's API."""
+        return self.client.session
+
+    def create_report_job(
+        self,
+        report_type: str,
+        attributes: Mapping[str, Any] | str,
+        account_id: str | None = None,
+        *,
+        quota_wait: float | None = None,
+    ) -> ReportJob:
+        """Create a report job. See ``CriteoClient.create_report_job``.
+
+        :param report_type: an id of the catalogue.
+        :param attributes: as Criteo's page of the report type has them, or their JSON text.
+        :param account_id: of Retail Media, for the report types whose path has it.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        """
+        options = {} if quota_wait is None else {"quota_wait": quota_wait}
+        with as_task_exceptions():
+            from airflow_provider_criteo.api.attributes import parse_attributes
+
+            return self.client.create_report_job(
+                report_type, parse_attributes(attributes), account_id, api_version=self.api_version, **options
+            )
+
+    def get_report_job(self, report_id: str, report_type: str = DEFAULT_REPORT_TYPE) -> ReportJob:
+        """The job as Criteo describes it now. One call. See ``CriteoClient.get_report_job``.
+
+        :param report_id: what the create returned.
+        :param report_type: an id of the catalogue.
+        """
+        with as_task_exceptions():
+            return self.client.get_report_job(report_id, report_type, api_version=self.api_version)
+
+    def download_report(
+        self,
+        report_id: str,
+        destination: str,
+        report_type: str = DEFAULT_REPORT_TYPE,
+        *,
+        destination_conn_id: str | None = None,
+        overwrite: bool = True,
+        job: ReportJob | None = None,
+    ) -> DownloadedReport:
+        """Download the file of a job that is done, in one step: a reader sees the whole file or none.
+
+        :param report_id: what the create returned.
+        :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes.
+        :param report_type: an id of the catalogue.
+        :param destination_conn_id: the Airflow connection of the object storage.
+        :param overwrite: whether a file that stands there is replaced; else it is an error.
+        :param job: the job as described when it was done; asked for where not given.
+        """
+        from airflow_provider_criteo.hooks.destination import Destination
+        from airflow_provider_criteo.hooks.observability import count, file_written
+
+        target = Destination(destination, destination_conn_id, overwrite=overwrite)
+        target.require_free()
+        with as_task_exceptions(), target.new_file() as file:
+            received = self.client.download_report(report_id, file, report_type, job=job, api_version=self.api_version)
+        report = replace(received, url=target.url)
+        file_written(self, target.url)
+        count("download_bytes", report.size_bytes)
+        return report
+
+    def test_connection(self) -> tuple[bool, str]:
+        """A token and one cheap call: who answers, or what is wrong. Never raises, takes less than 10 seconds."""
+        result: list[tuple[bool, str]] = []
+        thread = threading.Thread(target=lambda: result.append(self._tested()), daemon=True)
+        thread.start()
+        thread.join(_TEST_DEADLINE)
+        return result[0] if result else (False, f"Criteo did not answer within {_TEST_DEADLINE:g} s.")
+
+    def _tested(self) -> tuple[bool, str]:
+        from airflow_provider_criteo.api import problems
+
+        try:
+            settings = connection_settings(self.get_connection(self.criteo_conn_id))
+            settings = replace(settings, timeout=min(settings.timeout or _TEST_TIMEOUT, _TEST_TIMEOUT))
+            client = client_of(settings, _mask())
+            with client:
+                accounts = client.describe_application()
+            return True, f"Criteo answers for client id {settings.client_id}: it sees {accounts}."
+        except problems.PermissionDeniedError as error:
+            return False, (
+                "The credentials are right, but Criteo shows this application no account: an administrator has to "
+                f"approve its consent URL, and it needs a read scope.\n{error}"
+            )
+        except problems.RateLimitError as error:
+            return False, f"The credentials were accepted, but the quota is used up: {error.reason}."
+        except Exception as error:  # noqa: BLE001 - the contract of test_connection
+            return False, str(error) or type(error).__name__
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The connection form of Airflow before 3.2; the same as the provider info's."""
+        return {key.replace("-", "_"): value for key, value in _form()["ui-field-behaviour"].items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The connection form's extra fields of Airflow before 3.2; the same as the provider info's."""
+        from airflow_provider_criteo.hooks.form import widgets
+
+        return widgets(_form()["conn-fields"])
+
+
+def _form() -> dict[str, Any]:
+    form: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return form
+
+
+def _mask() -> Callable[[str], None]:
+    from airflow.providers.common.compat.sdk import mask_secret
+
+    return mask_secret
+
+
+def connection_settings(connection: Connection) -> ConnectionSettings:
+    """What the connection says.
+
+    :raises InvalidInputError: a field of it cannot be right.
+    """
+    from airflow_provider_criteo.hooks.settings import ConnectionSettings
+
+    return ConnectionSettings.from_connection(connection)
+
+
+def client_of(settings: ConnectionSettings, mask: Callable[[str], None]) -> CriteoClient:
+    """The API client for a connection's settings."""
+    from importlib.metadata import version
+
+    from airflow_provider_criteo.api.client import DEFAULT_TIMEOUT, CriteoClient
+
+    for secret in settings.secrets:
+        mask(secret)
+    with as_task_exceptions():
+        return CriteoClient(
+            settings.client_id,
+            settings.client_secret,
+            grant_type=settings.grant_type,
+            refresh_token=settings.refresh_token,
+            base_url=settings.base_url,
+            api_version=settings.api_version,
+            timeout=settings.timeout or DEFAULT_TIMEOUT,
+            products=(f"apache-airflow/{version('apache-airflow')}",),
+            mask=mask,
+        )
+
+
+def check_report_type(report_type: Any, api_version: str | None = None) -> None:
+    """Check that a report type exists and that the version serves it.
+
+    :raises InvalidInputError: not so; the message has the valid ones and the nearest.
+    """
+    with as_task_exceptions():
+        get_report_type(report_type).version(api_version)

@@ -1,0 +1,138 @@
+"""Where a report's file goes: published in one step, never half there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_criteo.api.files import UnnamedFile
+from airflow_provider_criteo.api.problems import CriteoError
+from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
+
+_WHOLE_OBJECT_STORES = frozenset(
+    {"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs", "memory"}
+)
+"""Where an object appears when its upload is complete, and not before."""
+
+
+class Destination:
+    """A file to be written.
+
+    :param destination: an absolute path, or a URL that Airflow's ``ObjectStoragePath`` takes.
+    :param conn_id: the Airflow connection of the object storage.
+    :param overwrite: whether a file that stands there is replaced.
+    :raises InvalidInputError: it names no file.
+    """
+
+    def __init__(self, destination: str, conn_id: str | None = None, *, overwrite: bool = True) -> None:
+        self.url = check_destination(destination)
+        self._conn_id = conn_id
+        self._overwrite = overwrite
+        self._local = _local_path(self.url)
+
+    def require_free(self) -> None:
+        """Check, before anything is asked of Criteo, that the file may be written.
+
+        :raises InvalidInputError: a file stands there and must not be replaced, or a folder does.
+        :raises DestinationError: the storage cannot be reached.
+        """
+        if self._local is not None and self._local.is_dir():
+            raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
+        if self._overwrite:
+            return
+        with self._storage_errors():
+            exists = self._local.exists() if self._local else self._object_path().exists()
+        if exists:
+            raise InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
+
+    @contextmanager
+    def new_file(self) -> Iterator[IO[bytes]]:
+        """A file to write: it takes its place when the block ends well, and is gone when not.
+
+        :raises DestinationError: the storage refuses, or is full.
+        """
+        with self._storage_errors():
+            if self._local is not None:
+                self._local.parent.mkdir(parents=True, exist_ok=True)
+                with UnnamedFile(self._local.parent) as file:
+                    yield file.handle
+                    file.publish(self._local)
+                return
+            path = self._object_path()
+            with tempfile.NamedTemporaryFile(prefix="criteo-") as spool:
+                yield spool
+                spool.flush()
+                _upload(path, spool.name)
+
+    def _object_path(self) -> Any:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(self.url, conn_id=self._conn_id)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (CriteoError, GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as error:
+            raise DestinationError(
+                f"destination={self.url!r} could not be written: {type(error).__name__}: {error}\n"
+                "  Nothing was left there, and the report is still at Criteo.\n"
+                "  What to do: mend the storage or its connection, and let the task retry."
+            ) from error
+
+
+def check_destination(destination: object) -> str:
+    """The destination as text.
+
+    :raises InvalidInputError: it names no file: empty, relative, a folder, or without a key.
+    """
+    allowed = "allowed: an absolute path, or a URL such as s3://bucket/key.csv"
+    text = str(destination).strip() if isinstance(destination, (str, os.PathLike)) else ""
+    if not text:
+        raise InvalidInputError(f"destination={destination!r} names no file; {allowed}")
+    if text.endswith("/"):
+        raise InvalidInputError(f"destination={text!r} is a folder; {allowed}")
+    if "://" not in text:
+        if not os.path.isabs(text):
+            raise InvalidInputError(f"destination={text!r} is relative to a worker's folder; {allowed}")
+        return text
+    parts = urlsplit(text)
+    if parts.scheme in ("file", "local"):
+        if parts.netloc not in ("", "localhost"):
+            raise InvalidInputError(f"destination={text!r} is relative; a local URL has three slashes: file:///path")
+    elif parts.scheme in ("http", "https"):
+        raise InvalidInputError(f"destination={text!r} cannot be written over {parts.scheme}; {allowed}")
+    elif not parts.netloc or (not parts.path.strip("/") and parts.scheme in _WHOLE_OBJECT_STORES - {"memory"}):
+        raise InvalidInputError(f"destination={text!r} has no key in the bucket; {allowed}")
+    return text
+
+
+def _local_path(url: str) -> Path | None:
+    if "://" not in url:
+        return Path(url)
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme in ("file", "local") else None
+
+
+def _upload(path: Any, source: str) -> None:
+    storage, key = path.fs, path.path
+    if path.protocol in _WHOLE_OBJECT_STORES:
+        storage.put_file(source, key)
+        return
+    hidden = f"{key}.{uuid.uuid4().hex}.part"
+    storage.makedirs(storage._parent(key), exist_ok=True)
+    try:
+        storage.put_file(source, hidden)
+        storage.mv(hidden, key)
+    except BaseException:
+        if storage.exists(hidden):
+            storage.rm_file(hidden)
+        raise

@@ -1,0 +1,24 @@
+"""What the download tells OpenLineage: the Criteo report it read, the file it wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def openlineage(operator: Any) -> Any:
+    """The lineage of a download that went well.
+
+    :param operator: with ``report_file``, ``report_type``, as ``download_report_file`` leaves it.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    report = getattr(operator, "report_file", None)
+    if not report:
+        return OperatorLineage()
+    url = urlsplit(report["url"] if "://" in report["url"] else f"file://{report['url']}")
+    return OperatorLineage(
+        inputs=[Dataset(namespace="criteo", name=f"{operator.report_type}/{report['report_id']}")],
+        outputs=[Dataset(namespace=f"{url.scheme}://{url.netloc}".removesuffix("://") or "file", name=url.path)],
+    )

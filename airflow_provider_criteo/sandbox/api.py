@@ -1,0 +1,177 @@
+"""What Criteo's API answers: tokens, quota, jobs and their files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_criteo.sandbox import jobs, specification
+from airflow_provider_criteo.sandbox.families import family_of
+from airflow_provider_criteo.sandbox.jobs import Job, Jobs
+from airflow_provider_criteo.sandbox.oauth import Tokens, oauth_error
+from airflow_provider_criteo.sandbox.permissions import check_accounts, check_scopes, list_accounts
+from airflow_provider_criteo.sandbox.problems import Refusal, Reply, problem, refusal
+from airflow_provider_criteo.sandbox.quota import Quota
+from airflow_provider_criteo.sandbox.routes import Call, Routes
+from airflow_provider_criteo.sandbox.settings import Settings
+from airflow_provider_criteo.sandbox.validation import problems_of
+
+
+class CriteoApi:
+    """Criteo's API, but for the wire.
+
+    :param client_id: of the application.
+    :param client_secret: its secret.
+    """
+
+    def __init__(self, client_id: str, client_secret: str) -> None:
+        self.tokens = Tokens(client_id, client_secret)
+        self.quota = Quota()
+        self.jobs = Jobs()
+        self._routes = Routes()
+
+    def understand(self, method: str, path: str) -> Call:
+        """The call that a request is."""
+        return self._routes.find(method, path)
+
+    def admit(self, call: Call, settings: Settings) -> dict[str, str]:
+        """Let a call in; gives headers for its answer.
+
+        :raises Refusal: there is no such route, the token is not good, or the quota is used up.
+        """
+        if call.kind == "token":
+            if call.allowed:
+                refused = refusal(405)
+                refused.reply = oauth_error(405, "invalid_request", "Only POST is supported.")
+                refused.reply.headers["allow"] = call.allowed
+                raise refused
+            return {}
+        if call.version in settings.retired_versions:
+            raise refusal(settings.retired_status, "endpoint-deprecated", f"{call.version} is no longer served")
+        if call.allowed and call.kind == "other":
+            raise refusal(405, **{"allow": call.allowed})
+        if call.kind == "other" or not self._served(call):
+            raise refusal(404, detail=f"no route {call.method} {call.path[:200]}")
+        call.grant = self.tokens.check(call.headers.get("authorization"))
+        if call.kind == "accounts":
+            return {}
+        return self.quota.charge(call.grant.client_id, call.grant.kind, settings)
+
+    @staticmethod
+    def _served(call: Call) -> bool:
+        if call.kind == "accounts":
+            template = next(
+                path for path in specification.ACCOUNT_PATHS if call.path.endswith(path[len("/{version}") :])
+            )
+            return specification.operation("get", template, call.version or "") is not None
+        return bool(call.rows)
+
+    def act(self, call: Call, settings: Settings) -> Reply:
+        """Do what the call asks for; every refusal is an answer."""
+        try:
+            if call.kind == "token":
+                return self.tokens.answer(call.body, call.headers.get("content-type", ""), settings)
+            if call.kind == "accounts":
+                return list_accounts(call, settings)
+            check_scopes(call, settings)
+            if call.kind == "create":
+                return self._create(call, settings)
+            job = self._job(call, settings)
+            call.report_type = job.row.id
+            return self._status(call, job, settings) if call.kind == "status" else self._download(call, job, settings)
+        except Refusal as refused:
+            return refused.reply
+
+    def _create(self, call: Call, settings: Settings) -> Reply:
+        assert call.grant is not None
+        assert call.version is not None
+        row = call.rows[0]
+        if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise refusal(415, detail="Content-Type must be application/json")
+        try:
+            body = json.loads(call.body)
+        except (ValueError, RecursionError):
+            raise Refusal(
+                400, problem("json-serialization-error", "JSON error", detail="the body is no JSON")
+            ) from None
+        if isinstance(body, dict) and isinstance(body.get("data"), dict):
+            call.attributes = body["data"].get("attributes")
+        found = problems_of(row, call.version, body, call.path)
+        if found:
+            raise Refusal(400, *found)
+        check_accounts(call, settings)
+        self.quota.charge_create(call.grant.client_id, row.id, settings)
+        job = self.jobs.create(row, call.version, call.account_id, call.attributes, settings, call.grant.client_id)
+        call.report_id = job.id
+        model = specification.reply_model("post", row.create_path, call.version)
+        return Reply.json(job.settings.create_status or model.status, job.describe(model, create=True))
+
+    def _job(self, call: Call, settings: Settings) -> Job:
+        job = self.jobs.get(call.report_id or "")
+        here = {row.status_path if call.kind == "status" else row.id for row in call.rows}
+        if job is None or (job.row.status_path if call.kind == "status" else job.row.id) not in here:
+            status, code = family_of(call.rows[0]).lost
+            raise _gone(settings.lost_status or status, code or "not-found")
+        return job
+
+    @staticmethod
+    def _status(call: Call, job: Job, settings: Settings) -> Reply:
+        job.polls += 1
+        if job.state in (jobs.FAILED, jobs.EXPIRED, jobs.INVALIDATED) and job.family.status_gone:
+            raise _gone(*_end(job, settings), *(job.settings.problems or ()), detail=job.settings.message)
+        if job.state == jobs.EXPIRED and settings.expired_status not in (None, 200):
+            raise _gone(*_end(job, settings))
+        assert call.version is not None
+        model = specification.reply_model("get", job.row.status_path, call.version)
+        return Reply.json(200, job.describe(model))
+
+    @staticmethod
+    def _download(call: Call, job: Job, settings: Settings) -> Reply:
+        job.downloads += 1
+        if job.state in (jobs.PENDING, jobs.OTHER):
+            raise Refusal(
+                settings.not_ready_status,
+                problem(job.family.not_ready, "The report is not ready", detail="try again when its status says so"),
+            )
+        if job.state != jobs.DONE:
+            raise _gone(*_end(job, settings))
+        return _file_reply(call, job, settings)
+
+
+def _end(job: Job, settings: Settings) -> tuple[int, str]:
+    """HTTP status and code of a job that ended badly."""
+    if job.state == jobs.EXPIRED:
+        status, code = job.family.expired
+        if settings.expired_status not in (None, 200):
+            status = settings.expired_status or status
+        return status, code
+    status, code = job.family.failed
+    return status, code.replace("failed", "invalidated") if job.state == jobs.INVALIDATED else code
+
+
+def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None = None) -> Refusal:
+    title = (code or "gone").replace("-", " ").capitalize()
+    type_ = "authorization" if status == 403 else "validation"
+    return Refusal(status, problem(code or "gone", title, type_, detail=detail), *more)
+
+
+def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:
+    file = job.file
+    headers = {"content-type": file.content_type}
+    if not settings.ranges:
+        accepts = "gzip" in call.headers.get("accept-encoding", "")
+        if settings.gzip and accepts:
+            headers["content-encoding"] = "gzip"
+        return Reply(200, headers=headers, file=file, gzip=settings.gzip and accepts)
+    headers |= {"accept-ranges": "bytes", "etag": file.etag}
+    wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", call.headers.get("range", ""))
+    if wanted is None or wanted[1] + wanted[2] == "" or call.headers.get("if-range", file.etag) != file.etag:
+        return Reply(200, headers=headers, file=file)
+    first = int(wanted[1]) if wanted[1] else max(0, file.size - int(wanted[2]))
+    last = min(int(wanted[2]), file.size - 1) if wanted[1] and wanted[2] else file.size - 1
+    if first > last:
+        return Reply(416, headers={**headers, "content-range": f"bytes */{file.size}"})
+    headers["content-range"] = f"bytes {first}-{last}/{file.size}"
+    return Reply(206, headers=headers, file=file, part=(first, last))

@@ -1,0 +1,137 @@
+"""The ASGI application: Criteo's API in front, the control API and the OpenAPI document beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from airflow_provider_criteo.sandbox import specification
+from airflow_provider_criteo.sandbox.api import CriteoApi
+from airflow_provider_criteo.sandbox.fault_plan import FaultPlan, PlannedFault
+from airflow_provider_criteo.sandbox.faults import Play
+from airflow_provider_criteo.sandbox.journal import Journal
+from airflow_provider_criteo.sandbox.problems import Refusal, Reply, refusal
+from airflow_provider_criteo.sandbox.routes import CALLS, Call
+from airflow_provider_criteo.sandbox.settings import Settings, changed
+from airflow_provider_criteo.sandbox.wire import Receive, Scope, Send, Wire
+
+DEFAULT_SECRET = "a+b/c=d&e%f"  # noqa: S105 - every character that an unencoded form would lose
+
+
+class SandboxApp:
+    """Criteo's API on the wire, with its faults, its holds and its journal. All of it runs in one event loop.
+
+    :param client_id: of the application.
+    :param client_secret: its secret.
+    :param settings: those to begin with, and to return to on reset.
+    :param journal: a file for the journal.
+    """
+
+    def __init__(self, client_id: str, client_secret: str, settings: Settings, journal: Path | None = None) -> None:
+        self.api = CriteoApi(client_id, client_secret)
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.refresh_token = self.api.tokens.issue_refresh_token(client_id, settings)
+        self.faults = FaultPlan()
+        self.journal = Journal(journal)
+        self._initial = settings
+        self.settings = settings
+        self._holds: dict[str, tuple[str, asyncio.Event]] = {}
+        self.held: dict[str, int] = dict.fromkeys(CALLS, 0)
+        self.configure({})
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change settings, for all calls to come."""
+        self.settings = changed(self.settings, changes)
+        if not changes or "seed" in changes:
+            self.api.jobs.seed(self.settings.seed)
+            self.faults.seed(self.settings.seed)
+
+    def reset(self) -> None:
+        """Forget jobs, faults, holds, quota and journal; settings as at the start. Tokens stay good."""
+        tokens = self.api.tokens
+        self.api = CriteoApi(self.client_id, self.client_secret)
+        self.api.tokens = tokens
+        self.faults.clear()
+        self.journal.clear()
+        for call in list(self._holds):
+            self.release(call)
+        self.settings = self._initial
+        self.configure({})
+
+    def hold(self, call: str, when: str) -> None:
+        """Let calls of a kind wait, before or after they take effect."""
+        self._holds[call] = (when, asyncio.Event())
+
+    def release(self, call: str) -> None:
+        """Let held calls go on."""
+        held = self._holds.pop(call, None)
+        if held:
+            held[1].set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        wire = Wire(scope, receive, send)
+        settings = self.settings
+        call = self.api.understand(scope["method"], scope["raw_path"].decode("latin-1"))
+        call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        record = self.journal.begin(call)
+        body = await wire.body()
+        call.body = body or b""
+        if settings.latency:
+            await asyncio.sleep(settings.latency)
+        quota: dict[str, str] = {}
+        planned: PlannedFault | None = None
+
+        def on_answer(status: int | None) -> None:
+            self.journal.end(record, call, status, planned.kind.name if planned else None)
+
+        wire.on_answer = on_answer
+        try:
+            if body is None:
+                raise refusal(413)
+            quota = self.api.admit(call, settings)
+            planned = self.faults.pick(call)
+            await self._wait(call, "before")
+            acts = planned is None or planned.kind.acts
+            acted = self.api.act(call, settings) if acts else None
+            await self._wait(call, "after")
+            reply = acted if planned is None else await self._play(planned, wire, call, acted)
+        except Refusal as refused:
+            reply = refused.reply
+        if reply is None:
+            return
+        reply.headers = {**_deprecation(settings), **settings.response_headers, **quota, **reply.headers}
+        await wire.send(reply)
+
+    async def _wait(self, call: Call, when: str) -> None:
+        held = self._holds.get(call.kind)
+        if held and held[0] == when:
+            self.held[call.kind] += 1
+            try:
+                await held[1].wait()
+            finally:
+                self.held[call.kind] -= 1
+
+    async def _play(self, planned: PlannedFault, wire: Wire, call: Call, acted: Reply | None) -> Reply | None:
+        play = Play(wire, call, dict(planned.params), lambda: self.api.act(call, self.settings), self.api.tokens, acted)
+        return await planned.kind.play(play)
+
+
+def _deprecation(settings: Settings) -> dict[str, str]:
+    told = {"deprecation": settings.deprecation, "sunset": settings.sunset}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def build(sandbox: SandboxApp) -> FastAPI:
+    """The whole application."""
+    from airflow_provider_criteo.sandbox.control import control_app
+
+    app = FastAPI(title="Criteo API sandbox", docs_url="/docs", redoc_url=None)
+    app.openapi = specification.openapi  # type: ignore[method-assign]
+    app.mount("/_sandbox", control_app(sandbox))
+    app.mount("/", sandbox)
+    return app

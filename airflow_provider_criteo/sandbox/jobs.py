@@ -1,0 +1,277 @@
+"""Report jobs: made, cached, pending, ended, expired, gone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.sandbox.families import Family, family_of
+from airflow_provider_criteo.sandbox.files import ReportFile, report_file
+from airflow_provider_criteo.sandbox.problems import envelope
+from airflow_provider_criteo.sandbox.settings import JOB_SETTINGS, Settings, changed
+from airflow_provider_criteo.sandbox.specification import ReplyModel
+
+PENDING, DONE, FAILED, EXPIRED, INVALIDATED, OTHER = "pending", "done", "failed", "expired", "invalidated", "other"
+
+_STATES = {
+    "done": DONE,
+    "success": DONE,
+    "failure": FAILED,
+    "failed": FAILED,
+    "expired": EXPIRED,
+    "invalidated": INVALIDATED,
+}
+_TRANSLATED = ("Done", "Failure", "Expired", "Unknown", "Invalidated")
+_MD5_UP_TO = 64 * 1024 * 1024
+_WAITS_KNOWN_AS = {PENDING: ("pending",), DONE: ("done", "success"), FAILED: ("failure", "failed")}
+
+
+@dataclass
+class Job:
+    """A report job.
+
+    :param id: Criteo's.
+    :param row: its report type.
+    :param version: the API version it was made with.
+    :param account_id: of the path, for the catalogs.
+    :param attributes: of the request.
+    :param settings: as they were when it was made.
+    :param created_at: epoch seconds.
+    :param ready_at: when it ends, epoch seconds.
+    """
+
+    id: str
+    row: ReportType
+    version: str
+    account_id: str | None
+    attributes: dict[str, Any]
+    settings: Settings
+    created_at: float
+    ready_at: float
+    posts: int = 0
+    polls: int = 0
+    downloads: int = 0
+
+    @property
+    def family(self) -> Family:
+        """Its habits."""
+        return family_of(self.row)
+
+    @property
+    def expires_at(self) -> float:
+        """When its file goes, epoch seconds."""
+        kept = self.settings.retention_seconds
+        return self.ready_at + (self.family.retention if kept is None else kept)
+
+    @property
+    def state(self) -> str:
+        """What has become of it."""
+        now = time.time()
+        if now < self.ready_at:
+            return PENDING
+        end = _STATES.get(self.settings.outcome.lower(), OTHER)
+        return EXPIRED if end == DONE and now >= self.expires_at else end
+
+    @cached_property
+    def file(self) -> ReportFile:
+        """Its file."""
+        return report_file(self.row, self.family, self.attributes, self.settings)
+
+    def word(self, model: ReplyModel) -> str:
+        """Its state in Criteo's words."""
+        state = self.state
+        outcome = self.settings.outcome
+        if state == PENDING:
+            word = self.settings.pending_word or _translated("pending", model)
+        elif state == EXPIRED and outcome.lower() != "expired":
+            word = _translated("expired", model)
+        else:
+            word = _translated(outcome.lower(), model) if outcome in _TRANSLATED else outcome
+        return {"lower": word.lower(), "upper": word.upper()}.get(self.settings.casing, word)
+
+    def describe(self, model: ReplyModel, *, create: bool = False) -> dict[str, Any]:
+        """The answer that speaks of it."""
+        settings, state = self.settings, self.state
+        known = self._known(model, state)
+        attributes = {name: known.get(name) for name in model.attributes}
+        if settings.bare_status:
+            attributes = {
+                name: value
+                for name, value in attributes.items()
+                if name in ("id", "exportId", "status", "message", "errorMessage")
+            }
+        if settings.md5_spelling:
+            spelled = [name for name in attributes if name.lower() == "md5checksum"]
+            for name in spelled:
+                attributes[settings.md5_spelling] = attributes.pop(name)
+        data: dict[str, Any] = {"type": model.type, "attributes": attributes}
+        if model.has_id:
+            data["id"] = self.id
+        if settings.id_location:
+            for name in ("id", "exportId"):
+                data.pop(name, None)
+                attributes.pop(name, None)
+            place, _, name = settings.id_location.rpartition(".")
+            if not place and create:
+                return {name: self.id, **attributes}
+            (attributes if place != "data" else data)[name] = self.id
+        ended_badly = state in (FAILED, EXPIRED, INVALIDATED)
+        return envelope(data, settings.problems if ended_badly else settings.problems_on_200, settings.warnings)
+
+    def _known(self, model: ReplyModel, state: str) -> dict[str, Any]:
+        settings = self.settings
+        known: dict[str, Any] = {
+            "id": self.id,
+            "exportId": self.id,
+            "status": self.word(model),
+            "createdAt": _iso(self.created_at),
+            "expiresAt": None if state == PENDING else _iso(self.expires_at),
+            "rowCount": 0,
+            "fileSizeBytes": 0,
+            "message": settings.message if state != PENDING else None,
+            "errorMessage": settings.message if state not in (PENDING, DONE) else None,
+            "currency": "EUR",
+        }
+        if state == DONE:
+            known["rowCount"] = self.file.rows
+            known["fileSizeBytes"] = self.file.size
+            known["md5CheckSum"] = known["md5Checksum"] = self._md5()
+            if settings.message is None:
+                known["message"] = f"rows_count={self.file.rows}"
+        return known
+
+    def _md5(self) -> str | None:
+        if self.settings.md5 == "wrong":
+            return hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()
+        if self.settings.md5 == "absent" or self.file.size > _MD5_UP_TO:
+            return None
+        return self.file.md5
+
+    def summary(self) -> dict[str, Any]:
+        """It, for the control API."""
+        return {
+            "report_id": self.id,
+            "report_type": self.row.id,
+            "version": self.version,
+            "account_id": self.account_id,
+            "attributes": self.attributes,
+            "state": self.state,
+            "created_at": self.created_at,
+            "ready_at": self.ready_at,
+            "posts": self.posts,
+            "polls": self.polls,
+            "downloads": self.downloads,
+        }
+
+
+def _translated(word: str, model: ReplyModel) -> str:
+    """The specification's word for an outcome; the usual one where it has none."""
+    same = _WAITS_KNOWN_AS.get(_STATES.get(word, word), (word,))
+    return next((known for known in model.words if known.lower() in same), word.capitalize())
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Jobs:
+    """All report jobs."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._cache: dict[str, Job] = {}
+        self._next: deque[tuple[str | None, dict[str, Any]]] = deque()
+        self._random = random.Random(0)  # noqa: S311 - not for secrets
+
+    def seed(self, seed: int) -> None:
+        """Begin the random choices anew."""
+        self._random.seed(seed)
+
+    def plan(self, report_type: str | None, changes: dict[str, Any]) -> None:
+        """Settings for the next job, of that report type where one is given."""
+        changed(Settings(), changes, JOB_SETTINGS)
+        self._next.append((report_type, changes))
+
+    def create(
+        self,
+        row: ReportType,
+        version: str,
+        account_id: str | None,
+        attributes: dict[str, Any],
+        settings: Settings,
+        client_id: str,
+    ) -> Job:
+        """A new job, or the one that the same request made a while ago."""
+        key = json.dumps([row.id, account_id, client_id, attributes], sort_keys=True)
+        planned = self._planned(row)
+        job = None if planned is not None or not settings.cache else self._cached(key, settings)
+        if job is None:
+            job = self._made(row, version, account_id, attributes, changed(settings, planned or {}))
+            self._cache[key] = job
+        job.posts += 1
+        return job
+
+    def _made(
+        self,
+        row: ReportType,
+        version: str,
+        account_id: str | None,
+        attributes: dict[str, Any],
+        settings: Settings,
+    ) -> Job:
+        now = time.time()
+        wait = settings.pending_seconds
+        seconds = self._random.uniform(*wait) if isinstance(wait, tuple) else wait
+        ready_at = now if settings.done_at_creation else now + seconds
+        job = Job(family_of(row).new_id(), row, version, account_id, attributes, settings, now, ready_at)
+        self._jobs[job.id] = job
+        return job
+
+    def _planned(self, row: ReportType) -> dict[str, Any] | None:
+        for entry in self._next:
+            if entry[0] in (None, row.id):
+                self._next.remove(entry)
+                return entry[1]
+        return None
+
+    def _cached(self, key: str, settings: Settings) -> Job | None:
+        job = self._cache.get(key)
+        if job is None or job.id not in self._jobs or job.state not in (PENDING, DONE, OTHER):
+            return None
+        window = settings.cache_seconds
+        if window is None:
+            past = job.family.cache_seconds_past
+            window = past if past is not None and _is_past(job.attributes) else job.family.cache_seconds
+        return job if time.time() < job.created_at + window else None
+
+    def get(self, report_id: str) -> Job | None:
+        """The job of that id."""
+        return self._jobs.get(report_id)
+
+    def all(self) -> list[Job]:
+        """Every job, oldest first."""
+        return list(self._jobs.values())
+
+    def finish(self, report_id: str, outcome: str, changes: dict[str, Any]) -> None:
+        """End a job now."""
+        job = self._jobs[report_id]
+        job.settings = changed(job.settings, {**changes, "outcome": outcome}, JOB_SETTINGS)
+        job.ready_at = time.time()
+        job.__dict__.pop("file", None)
+
+    def forget(self, report_id: str) -> None:
+        """Let a job vanish."""
+        del self._jobs[report_id]
+
+
+def _is_past(attributes: dict[str, Any]) -> bool:
+    yesterday = (datetime.now(timezone.utc) - timedelta(days=1)).date().isoformat()
+    return str(attributes.get("endDate") or "9")[:10] < yesterday

@@ -1,0 +1,121 @@
+"""Answers in Criteo's envelope: ``{"data": ..., "errors": [...], "warnings": [...]}``."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_criteo.sandbox.files import ReportFile
+
+JSON = "application/json"
+
+
+@dataclass
+class Reply:
+    """An answer before it is sent.
+
+    :param status: the HTTP status.
+    :param body: what is sent, unless there is a file.
+    :param headers: by name.
+    :param file: the report file to send as the body.
+    :param part: first and last byte of the file to send, where not all of it.
+    :param gzip: send the file compressed.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    file: ReportFile | None = None
+    part: tuple[int, int] | None = None
+    gzip: bool = False
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body, uncompressed."""
+        if self.file is None:
+            return len(self.body)
+        return self.part[1] - self.part[0] + 1 if self.part else self.file.size
+
+    @classmethod
+    def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Reply:
+        """A JSON answer."""
+        return cls(status, json.dumps(value).encode(), {"content-type": JSON, **(headers or {})})
+
+
+def problem(
+    code: str,
+    title: str,
+    type: str = "validation",
+    *,
+    detail: str | None = None,
+    source: Mapping[str, str] | None = None,
+    instance: str | None = None,
+) -> dict[str, Any]:
+    """A CommonProblem with every field."""
+    trace_id = secrets.token_hex(16)
+    return {
+        "traceId": trace_id,
+        "traceIdentifier": trace_id,
+        "type": type,
+        "code": code,
+        "instance": instance,
+        "title": title,
+        "detail": detail,
+        "source": dict(source or {}),
+        "stackTrace": None,
+    }
+
+
+def envelope(
+    data: Any, errors: Sequence[Mapping[str, Any]] | None = (), warnings: Sequence[Mapping[str, Any]] | None = ()
+) -> dict[str, Any]:
+    """Criteo's envelope."""
+    return {
+        "data": data,
+        "errors": None if errors is None else list(errors),
+        "warnings": None if warnings is None else list(warnings),
+    }
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not an error of the sandbox
+    """Ends a call with problems."""
+
+    def __init__(self, status: int, *problems: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.reply = Reply(status) if status == 204 else Reply.json(status, envelope(None, problems), headers)
+
+
+STATUS_PROBLEMS: dict[int, tuple[str, str, str]] = {
+    400: ("validation", "invalid", "Bad request"),
+    401: ("authentication", "authorization-token-invalid", "The authorization header is invalid"),
+    402: ("quota", "payment-required", "Payment required"),
+    403: ("authorization", "insufficient-accountpermissions", "Insufficient permissions"),
+    404: ("validation", "not-found", "Not found"),
+    405: ("validation", "method-not-allowed", "Method not allowed"),
+    406: ("validation", "not-acceptable", "Not acceptable"),
+    408: ("availability", "timeout", "The request took too long"),
+    409: ("validation", "conflict", "Conflict"),
+    410: ("deprecation", "endpoint-deprecated", "This version of the API is no longer supported"),
+    413: ("validation", "request-too-large", "The request is too large"),
+    415: ("validation", "unsupported-media-type", "The media type is not supported"),
+    418: ("unknown", "teapot", "I'm a teapot"),
+    422: ("validation", "unprocessable", "Unprocessable content"),
+    429: ("quota", "too-many-requests", "Too many requests"),
+    500: ("unknown", "internal-error", "Internal error"),
+    501: ("availability", "not-implemented", "Not implemented"),
+    502: ("availability", "bad-gateway", "Bad gateway"),
+    503: ("availability", "service-unavailable", "Service unavailable"),
+    504: ("availability", "gateway-timeout", "Gateway timeout"),
+    520: ("unknown", "unknown-error", "Unknown error"),
+}
+"""Type, code and title of the problem that goes with an HTTP status; the codes that Criteo documents where it does."""
+
+
+def refusal(status: int, code: str | None = None, detail: str | None = None, **headers: str) -> Refusal:
+    """The refusal that goes with an HTTP status."""
+    type_, usual, title = STATUS_PROBLEMS[status]
+    return Refusal(status, problem(code or usual, title, type_, detail=detail), headers=headers)

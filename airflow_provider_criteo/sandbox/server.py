@@ -1,0 +1,170 @@
+"""The sandbox as a server: on a thread, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import secrets
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET, SandboxApp, build
+from airflow_provider_criteo.sandbox.client import SandboxControl
+from airflow_provider_criteo.sandbox.routes import CALLS
+from airflow_provider_criteo.sandbox.settings import Settings, changed
+from airflow_provider_criteo.sandbox.wire import PROTOCOL, App, Receive, Scope, Send
+
+LOOPBACK = "127.0.0.1"
+_START_TIMEOUT = 30.0
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+    """Hands the connection to the application, which breaks it where a fault says so."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        app: App = self.app
+
+        async def with_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[PROTOCOL] = self
+            await app(scope, receive, send)
+
+        self.app = with_protocol
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket on this machine alone.
+
+    :raises ValueError: the host is not a loopback address.
+    """
+    try:
+        address = ipaddress.ip_address(LOOPBACK if host == "localhost" else host)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise ValueError(f"host={host!r}: the sandbox serves this machine alone; valid: 127.0.0.1, ::1, localhost")
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    # asyncio sets TCP_NODELAY on sockets of this protocol alone; without it each answer takes 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((str(address), port))
+    listening.listen(2048)
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def uvicorn_server(app: SandboxApp) -> uvicorn.Server:
+    """A uvicorn server for a sandbox."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            build(app),
+            http=_Protocol,
+            loop="asyncio",
+            lifespan="off",
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def connection_json(url: str, client_id: str, client_secret: str, **extras: Any) -> str:
+    """A Criteo connection as JSON, for ``AIRFLOW_CONN_CRITEO_DEFAULT``."""
+    connection = {"conn_type": "criteo", "host": url, "login": client_id, "password": client_secret, "extra": extras}
+    return json.dumps(connection)
+
+
+class Sandbox(SandboxControl):
+    """A sandbox on a thread of this process, as a context manager.
+
+    :param port: 0 for a free one.
+    :param host: a loopback address.
+    :param client_id: of its application; a new one where not given.
+    :param client_secret: of its application.
+    :param journal: a file to which the journal is written, too.
+    :param settings: those to begin with, and to return to on reset.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = LOOPBACK,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        journal: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self._app = SandboxApp(
+            client_id or secrets.token_hex(16),
+            client_secret or DEFAULT_SECRET,
+            changed(Settings(), settings),
+            Path(journal) if journal else None,
+        )
+        self.client_id = self._app.client_id
+        self.client_secret = self._app.client_secret
+        self.refresh_token = self._app.refresh_token
+        self._socket = bound(host, port)
+        self._server = uvicorn_server(self._app)
+        self._thread = threading.Thread(target=self._run, name="criteo-sandbox", daemon=True)
+        super().__init__(address_of(self._socket))
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def start(self) -> Sandbox:
+        """Serve.
+
+        :raises TimeoutError: the server did not come up.
+        """
+        self._thread.start()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise TimeoutError("the sandbox did not start")
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; connections that are open are closed."""
+        with suppress(OSError):
+            for call in CALLS:
+                self.release(call)
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._socket.close()
+        self._app.journal.close()
+
+    def connection(self, **extras: Any) -> str:
+        """The connection to it as JSON, for ``AIRFLOW_CONN_CRITEO_DEFAULT``; the refresh token is added where needed."""
+        if extras.get("grant_type") == "refresh_token":
+            extras = {"refresh_token": self.refresh_token, **extras}
+        return connection_json(self.url, self.client_id, self.client_secret, **extras)
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,258 @@
+"""Criteo's specifications, as far as the catalogue reaches: read from the data file, shown as the sandbox's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from airflow_provider_criteo import __version__
+from airflow_provider_criteo.api import reports
+from airflow_provider_criteo.api.reports import ReportType
+
+JSON_TYPE = "application/json"
+ACCOUNT_PATHS = ("/{version}/advertisers/me", "/{version}/retail-media/accounts")
+ERROR_STATUSES = ("400", "401", "403", "404", "405", "410", "415", "429")
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    text = files("airflow_provider_criteo.sandbox").joinpath("data/specification.json").read_text("utf-8")
+    data: dict[str, Any] = json.loads(text)
+    data["operations"] = {
+        (method, _anonymous(path)): (path, operation)
+        for path, methods in data["paths"].items()
+        for method, operation in methods.items()
+    }
+    return data
+
+
+def _anonymous(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def operation(method: str, path: str, version: str) -> tuple[str, dict[str, Any]] | None:
+    """Criteo's own path and operation for a row's path in a version; None where no specification has it."""
+    found: tuple[str, dict[str, Any]] | None = _data()["operations"].get(
+        (method, _anonymous(path.replace("{version}", version)))
+    )
+    return found
+
+
+def prose(row: ReportType) -> dict[str, Any]:
+    """What Criteo's pages say of the attributes of a create, beside the specification."""
+    rules: dict[str, Any] = _data()["prose"].get(row.create_path, {})
+    return rules
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema that a reference names, or the schema itself."""
+    while "$ref" in schema:
+        schema = _data()["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+def attributes_schema(row: ReportType, version: str) -> dict[str, Any] | None:
+    """The schema of a create's ``data.attributes``."""
+    found = operation("post", row.create_path, version)
+    if found is None:
+        return None
+    content = found[1]["requestBody"]["content"][JSON_TYPE]["schema"]
+    return _inner(content, "data", "attributes")
+
+
+def request_schema(row: ReportType, version: str) -> dict[str, Any] | None:
+    """The schema of a create's body."""
+    found = operation("post", row.create_path, version)
+    return None if found is None else resolved(found[1]["requestBody"]["content"][JSON_TYPE]["schema"])
+
+
+@lru_cache(maxsize=1024)
+def reply_model(method: str, path: str, version: str) -> ReplyModel:
+    """What the answer to a create or a status call looks like."""
+    found = operation(method, path, version)
+    if found is None:
+        return ReplyModel.usual("marketing-solutions" if "/retail-media/" not in path else "retail-media")
+    status, response = next(iter(found[1]["responses"].items()))
+    top = resolved(response["content"][JSON_TYPE]["schema"])
+    resource = resolved(top["properties"]["data"])
+    reference = resource["properties"]["attributes"]
+    attributes = resolved(reference)["properties"]
+    problems = resolved(resolved(top["properties"]["errors"])["items"])["properties"]
+    return ReplyModel(
+        status=int(status),
+        type=re.sub(r"^External|V\d$", "", reference["$ref"].rsplit("/", 1)[1].split("_")[0]),
+        has_id="id" in resource["properties"],
+        attributes=tuple(attributes),
+        words=tuple(attributes["status"].get("enum", ())),
+        problem_fields=tuple(problems),
+    )
+
+
+class ReplyModel:
+    """What a specification says of an answer.
+
+    :param status: the HTTP status of success.
+    :param type: ``data.type``.
+    :param has_id: whether the resource has an id of its own.
+    :param attributes: names of its attributes.
+    :param words: the status words.
+    :param problem_fields: the fields of its errors and warnings.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type: str,
+        has_id: bool,
+        attributes: tuple[str, ...],
+        words: tuple[str, ...],
+        problem_fields: tuple[str, ...],
+    ) -> None:
+        self.status = status
+        self.type = type
+        self.has_id = has_id
+        self.attributes = attributes
+        self.words = words
+        self.problem_fields = problem_fields
+
+    @classmethod
+    def usual(cls, service: str) -> ReplyModel:
+        """The answer of an operation that is in no specification, after its service's habits."""
+        like = (
+            ("get", "/{version}/retail-media/reports/{reportId}/status", "2026-07")
+            if service == "retail-media"
+            else ("get", "/{version}/marketing-solutions/report-jobs/{reportId}", "experimental")
+        )
+        return reply_model(*like)
+
+
+def _inner(schema: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        schema = resolved(schema)["properties"][name]
+    return resolved(schema)
+
+
+def openapi() -> dict[str, Any]:
+    """The sandbox's own OpenAPI document: Criteo's operations and schemas, and the errors that Criteo's pages tell of."""
+    data = _data()
+    paths: dict[str, dict[str, Any]] = {}
+    for row in reports.rows():
+        for version in row.versions:
+            for method, template in (("post", row.create_path), ("get", row.status_path), ("get", row.output_path)):
+                path, described = operation(method, template, version) or _generic(row, method, template, version)
+                paths.setdefault(path, {})[method] = _with_errors(
+                    described, download=template == row.output_path, row=row
+                )
+    for template in ACCOUNT_PATHS:
+        for version in reports.API_VERSIONS:
+            found = operation("get", template, version)
+            if found:
+                paths.setdefault(found[0], {})["get"] = _with_errors(found[1])
+    paths["/oauth2/token"] = {"post": _TOKEN_OPERATION}
+    return {
+        "openapi": "3.0.1",
+        "info": {"title": "Criteo API sandbox", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": {**data["schemas"], "ProblemEnvelope": _PROBLEM_ENVELOPE, "OAuthError": _OAUTH_ERROR},
+            "securitySchemes": {
+                "oauth": {
+                    "type": "oauth2",
+                    "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {}}},
+                }
+            },
+        },
+        "security": [{"oauth": []}],
+    }
+
+
+def _with_errors(described: dict[str, Any], *, download: bool = False, row: ReportType | None = None) -> dict[str, Any]:
+    responses = dict(described["responses"])
+    if download and "200" in responses and row is not None and "csv" in row.formats:
+        content = {**responses["200"].get("content", {}), "text/csv": {"schema": _BINARY}}
+        responses["200"] = {**responses["200"], "content": content}
+    envelope = {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemEnvelope"}}}
+    responses.update({status: {"description": "Problems", "content": envelope} for status in ERROR_STATUSES})
+    return {**described, "responses": responses}
+
+
+def _generic(row: ReportType, method: str, template: str, version: str) -> tuple[str, dict[str, Any]]:
+    path = template.replace("{version}", version)
+    described: dict[str, Any] = {
+        "description": row.title,
+        "parameters": [
+            {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"\{(\w+)\}", path)
+        ],
+        "responses": {"200": {"description": "Success"}},
+    }
+    if method == "post":
+        described["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": {"type": "object"}}}}
+    return path, described
+
+
+_BINARY = {"type": "string", "format": "binary"}
+_PROBLEM_ENVELOPE = {
+    "type": "object",
+    "required": ["errors"],
+    "properties": {
+        "data": {"type": "object", "nullable": True},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/CommonProblem"}},
+        "warnings": {"type": "array", "nullable": True, "items": {"$ref": "#/components/schemas/CommonProblem"}},
+    },
+}
+_OAUTH_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {name: {"type": "string"} for name in ("error", "error_description", "error_uri")},
+}
+_TOKEN_REPLY = {
+    "type": "object",
+    "required": ["access_token", "token_type", "expires_in"],
+    "properties": {
+        "access_token": {"type": "string"},
+        "token_type": {"type": "string"},
+        "expires_in": {"type": "integer"},
+        "refresh_token": {"type": "string"},
+    },
+}
+_OAUTH_PROBLEM = {
+    "description": "RFC 6749, section 5.2",
+    "content": {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/OAuthError"}}},
+}
+_TOKEN_OPERATION = {
+    "description": "https://developers.criteo.com/criteo-apis/docs/authentication",
+    "security": [],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["grant_type", "client_id", "client_secret"],
+                    "properties": {
+                        name: {"type": "string"}
+                        for name in (
+                            "grant_type",
+                            "client_id",
+                            "client_secret",
+                            "refresh_token",
+                            "code",
+                            "redirect_uri",
+                            "code_verifier",
+                        )
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {"description": "A token", "content": {JSON_TYPE: {"schema": _TOKEN_REPLY}}},
+        "400": _OAUTH_PROBLEM,
+        "401": _OAUTH_PROBLEM,
+        "405": _OAUTH_PROBLEM,
+    },
+}

@@ -1,0 +1,224 @@
+"""The check of a create's attributes: Criteo's specification, the limits of its pages, its error codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.sandbox import specification
+from airflow_provider_criteo.sandbox.families import family_of
+from airflow_provider_criteo.sandbox.problems import problem
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+}
+_INT32 = 2**31
+
+Finding = tuple[str, str, str]
+"""What kind of mistake, the path of the attribute, and what is wrong."""
+
+
+def problems_of(row: ReportType, version: str, body: Any, instance: str) -> list[dict[str, Any]]:
+    """Every problem of a create's body, as Criteo would tell it."""
+    codes = family_of(row).codes
+    return [
+        problem(
+            codes.get(kind) or codes["items" if kind == "ids" else kind],
+            _TITLES.get(kind, "Invalid value"),
+            detail=f"{path}: {what}",
+            source={path.rpartition(".")[2]: path},
+            instance=instance,
+        )
+        for kind, path, what in _findings(row, version, body)
+    ]
+
+
+_TITLES = {
+    "json": "JSON error",
+    "required": "Required field",
+    "unknown": "Unknown field",
+    "date": "Invalid date format",
+    "order": "Start date after end date",
+    "timespan": "Invalid time span",
+    "ids": "Too many ids",
+    "items": "Invalid number of items",
+    "dimensions": "Invalid combination of dimensions",
+}
+
+
+def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
+    if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
+        return [("json", "data", "an object is required")]
+    schema = specification.request_schema(row, version)
+    if schema is None:
+        attributes = body["data"].get("attributes")
+        return [] if isinstance(attributes, dict) else [("json", "data.attributes", "an object is required")]
+    attributes = body["data"].get("attributes")
+    if not isinstance(attributes, dict):
+        return [("json", "data.attributes", "an object is required")]
+    findings = [
+        finding
+        for finding in _check(body, schema, "")
+        if finding[:2] != ("required", "data.type")  # optional in general, says Criteo's page of API patterns
+    ]
+    return findings or list(_beyond_specification(specification.prose(row), attributes, row))
+
+
+def _check(value: Any, schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    schema = specification.resolved(schema)
+    if value is None:
+        if not schema.get("nullable"):
+            yield "type", path, "null is not allowed"
+        return
+    wanted = schema.get("type")
+    if wanted and (not isinstance(value, _TYPES[wanted]) or (isinstance(value, bool) and wanted != "boolean")):
+        yield "type", path, f"{_shown(value)} is not of type {wanted}"
+        return
+    if wanted == "object":
+        yield from _check_object(value, schema, path)
+    elif wanted == "array":
+        yield from _check_array(value, schema, path)
+    else:
+        yield from _check_value(value, schema, path)
+
+
+def _check_object(value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    properties = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield "required", _below(path, name), ""
+    for name, item in value.items():
+        if name in properties:
+            yield from _check(item, properties[name], _below(path, name))
+        elif schema.get("additionalProperties") is False:
+            yield "unknown", _below(path, name), "the field is unknown"
+
+
+def _check_array(value: list[Any], schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    if len(value) < schema.get("minItems", 0):
+        yield "items", path, f"at least {schema['minItems']} needed"
+    if len(value) > schema.get("maxItems", len(value)):
+        yield "ids", path, f"at most {schema['maxItems']} allowed"
+    for item in value:
+        yield from _check(item, schema.get("items", {}), path)
+
+
+def _check_value(value: Any, schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    allowed = schema.get("enum")
+    if allowed and str(value).lower() not in {str(word).lower() for word in allowed}:
+        kind = "format" if path.lower().endswith("format") else "enum"
+        yield kind, path, f"{_shown(value)} is not one of {', '.join(repr(word) for word in allowed)}"
+    if schema.get("format") == "int32" and not -_INT32 <= value < _INT32:
+        yield "type", path, f"{_shown(value)} is no int32"
+    if schema.get("format") in ("date", "date-time") and _moment(value) is None:
+        yield "date", path, f"{_shown(value)} is no date"
+    if schema.get("format") == "date" and len(value) != len("YYYY-MM-DD"):
+        yield "date", path, f"{_shown(value)} is not of the form YYYY-MM-DD"
+
+
+def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row: ReportType) -> Iterator[Finding]:
+    for name in rules.get("required", ()):
+        if not attributes.get(name):
+            yield "required", _attribute(name), ""
+    yield from _counts(rules, attributes)
+    yield from _choices(rules, attributes)
+    yield from _times(rules, attributes)
+    for name, allowed in rules.get("enum", {}).items():
+        if attributes.get(name) is not None and str(attributes[name]).lower() not in allowed:
+            yield "format", _attribute(name), f"{_shown(attributes[name])} is not one of {', '.join(allowed)}"
+    for name, (least, most) in rules.get("between", {}).items():
+        if attributes.get(name) is not None and not least <= attributes[name] <= most:
+            yield "window", _attribute(name), f"{_shown(attributes[name])} is not between {least} and {most}"
+    exclusive = {name.lower() for name in rules.get("one_dimension_of", ())}
+    named = [name for name in attributes.get("dimensions") or () if str(name).lower() in exclusive]
+    if len(named) > 1:
+        yield "dimensions", _attribute("dimensions"), f"{' and '.join(named)} cannot be combined"
+
+
+def _counts(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
+    for name, most in rules.get("max_items", {}).items():
+        if len(_at(attributes, name) or ()) > most:
+            yield "ids", _attribute(name), f"at most {most} allowed"
+    for name, least in rules.get("min_items", {}).items():
+        if len(_at(attributes, name) or ()) < least:
+            yield "items", _attribute(name), f"at least {least} needed"
+    for name in rules.get("unique", ()):
+        values = [str(value).lower() for value in attributes.get(name) or ()]
+        if len(values) != len(set(values)):
+            yield "items", _attribute(name), "no duplicates allowed"
+
+
+def _choices(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
+    for rule, most in (("exactly_one", 1), ("at_least_one", 10**6)):
+        names = rules.get(rule)
+        if names and not 1 <= sum(bool(_at(attributes, name)) for name in names) <= most:
+            yield "choice", _attribute(names[0]), f"{rule.replace('_', ' ')} of {', '.join(names)} is needed"
+    for names in rules.get("at_most_one", ()):
+        if sum(_at(attributes, name) is not None for name in names) > 1:
+            yield "choice", _attribute(names[0]), f"{' and '.join(names)} exclude each other"
+
+
+def _times(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
+    now = datetime.now(timezone.utc)
+    start, end = _moment(attributes.get("startDate")), _moment(attributes.get("endDate"))
+    for name in rules.get("whole_days", ()):
+        if len(str(attributes.get(name, ""))) > len("YYYY-MM-DD"):
+            yield "date", _attribute(name), f"{_shown(attributes[name])} is not of the form YYYY-MM-DD"
+    if start and end and start > end:
+        yield "order", _attribute("startDate"), "startDate is after endDate"
+    elif start and end and (end - start).days > rules.get("range_days", 10**6):
+        yield "timespan", _attribute("endDate"), f"more than {rules['range_days']} days"
+    if start and start < now - timedelta(days=rules.get("past_days", 10**5)):
+        yield "timespan", _attribute("startDate"), f"more than {rules['past_days']} days back"
+    if start and f"{start:%Y-%m-%d}" < rules.get("not_before", ""):
+        yield "timespan", _attribute("startDate"), f"before {rules['not_before']}"
+    for name, hours in rules.get("past_hours", {}).items():
+        moment = _moment(attributes.get(name))
+        if moment and moment < now - timedelta(hours=hours, minutes=1):
+            yield "timespan", _attribute(name), f"more than {hours} h back"
+
+
+def _moment(value: Any) -> datetime | None:
+    if not isinstance(value, str) or len(value) < len("YYYY-MM-DD"):
+        return None
+    try:
+        moment = datetime.fromisoformat(_python_310(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _python_310(value: str) -> str:
+    """The form that Python 3.10 reads: no Z, and three or six digits of a second."""
+    value = value[:-1] + "+00:00" if value[-1] in "zZ" else value
+    head, dot, tail = value.partition(".")
+    if not dot:
+        return value
+    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    return f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
+
+
+def _at(attributes: dict[str, Any], path: str) -> Any:
+    value: Any = attributes
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _attribute(name: str) -> str:
+    return f"data.attributes.{name}"
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]

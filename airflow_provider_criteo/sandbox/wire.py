@@ -1,0 +1,148 @@
+"""How an answer goes onto the wire, well-formed or not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from airflow_provider_criteo.sandbox.problems import Reply
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PROTOCOL = "criteo_sandbox.protocol"
+"""Where the server leaves the connection's protocol in the scope."""
+
+LARGEST_BODY = 8 * 1024 * 1024
+
+
+class Wire:
+    """One request's connection.
+
+    :param scope: of ASGI.
+    :param receive: of ASGI.
+    :param send: of ASGI.
+    """
+
+    on_answer: Callable[[int | None], None]
+    """Told once, before anything is sent: the HTTP status, or None where there will be none."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._answered = False
+        self._receive = receive
+        self._send = send
+        self._protocol = scope[PROTOCOL]
+        self._transport: asyncio.Transport = self._protocol.transport
+
+    async def body(self) -> bytes | None:
+        """The request's body; None where it is too large."""
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            body += message.get("body", b"")
+            if len(body) > LARGEST_BODY:
+                return None
+            if not message.get("more_body"):
+                return bytes(body)
+
+    def _answering(self, status: int | None) -> None:
+        if not self._answered:
+            self._answered = True
+            self.on_answer(status)
+
+    async def send(self, reply: Reply) -> None:
+        """Send an answer as it should be."""
+        self._answering(reply.status)
+        headers = {**reply.headers}
+        if not reply.gzip and reply.status != 204:
+            headers["content-length"] = str(reply.length)
+        raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": raw})
+        if reply.file is None:
+            await self._send({"type": "http.response.body", "body": reply.body})
+            return
+        for chunk in gzipped(pieces(reply)) if reply.gzip else pieces(reply):
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def head(self, reply: Reply, **headers: str) -> None:
+        """Write a status line and headers as they are given, right or wrong."""
+        self._answering(reply.status)
+        phrase = next((status.phrase for status in HTTPStatus if status == reply.status), "Unknown")
+        lines = [f"HTTP/1.1 {reply.status} {phrase}"]
+        given = {**reply.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        lines += [f"{name}: {value}" for name, value in given.items()]
+        await self.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+
+    async def write(self, data: bytes) -> bool:
+        """Write bytes; False once the connection is gone."""
+        if self._transport.is_closing():
+            return False
+        self._transport.write(data)
+        if self._protocol.flow.write_paused:
+            await self._protocol.flow.drain()
+        return not self._transport.is_closing()
+
+    async def close(self) -> None:
+        """Close the connection after what was written."""
+        self._answering(None)
+        self._transport.close()
+        await self.gone()
+
+    async def reset(self) -> None:
+        """Reset the connection: the client sees a RST, and loses what it has not read."""
+        self._answering(None)
+        for _ in range(50):
+            if not self._transport.get_write_buffer_size():
+                break
+            await asyncio.sleep(0.01)
+        with socket.socket(fileno=socket.dup(self._transport.get_extra_info("socket").fileno())) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+        await self.gone()
+
+    async def gone(self, within: float | None = None) -> bool:
+        """Wait until the connection is gone, at most ``within`` seconds."""
+
+        async def disconnected() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+
+        try:
+            await asyncio.wait_for(disconnected(), within)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+
+def pieces(reply: Reply, end: int | None = None) -> Iterator[bytes]:
+    """An answer's body in large pieces, at most its first ``end`` bytes."""
+    if reply.file is None:
+        yield reply.body[:end]
+        return
+    start, last = reply.part or (0, reply.file.size - 1)
+    yield from reply.file.chunks(start, last + 1 if end is None else min(start + end, last + 1))
+
+
+def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces compressed."""
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        yield squeeze.compress(chunk)
+    yield squeeze.flush()
+
+
+async def ticks(seconds: float) -> AsyncIterator[None]:
+    """One item every so many seconds."""
+    while True:
+        yield
+        await asyncio.sleep(seconds)

@@ -1,0 +1,222 @@
+"""One poller per connection in a triggerer process: one client, one token, one pace for every job that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+import logging
+import math
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from airflow_provider_criteo.api import problems
+from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace
+from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings
+from airflow_provider_criteo.hooks.observability import count
+
+if TYPE_CHECKING:
+    from airflow_provider_criteo.api.client import CriteoClient
+    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.quota import RateLimit
+    from airflow_provider_criteo.hooks.settings import ConnectionSettings
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LOOKUPS = 60.0
+
+
+class ConnectionPoller:
+    """Lets the jobs of one connection poll in turn, the one that has waited longest first.
+
+    Every call is made in a small thread pool: the event loop never waits for Criteo. All methods are called on the
+    event loop.
+
+    :param conn_id: the Airflow connection.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self._conn_id = conn_id
+        self._users = 0
+        self._settings: ConnectionSettings | None = None
+        self._client: CriteoClient | None = None
+        self._looked_up = float("-inf")
+        self._lookup_lock = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(MOST_CONCURRENT, thread_name_prefix=f"criteo-{conn_id}")
+        self._turns: list[tuple[float, int, asyncio.Future[Pace]]] = []
+        self._order = itertools.count()
+        self._wake: asyncio.TimerHandle | None = None
+        self._pace: Pace | None = None
+        self._new_secrets: deque[str] = deque()
+
+    async def get_report_job(self, report_id: str, report_type: str, api_version: str | None, due: float) -> ReportJob:
+        """Ask for a job's state when it is this job's turn and the quota allows.
+
+        :param due: epoch seconds since when the job has been due; the earliest goes first.
+        :raises CriteoError: what the client raises.
+        :raises Exception: what looking up the connection raises.
+        """
+        client = await self._current_client()
+        pace = await self._turn(due)
+        try:
+            return await self._in_thread(pace, client, report_id, report_type, api_version)
+        except problems.AuthenticationError:
+            renewed = await self._current_client(anew=True)
+            if renewed is client:
+                raise
+        return await self.get_report_job(report_id, report_type, api_version, due)
+
+    async def _in_thread(
+        self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None
+    ) -> ReportJob:
+        rates: list[RateLimit | None] = []
+
+        def call() -> ReportJob:
+            try:
+                return client.get_report_job(report_id, report_type, api_version=api_version)
+            finally:
+                rates.append(client.rate_limit)
+
+        limited = False
+        context = contextvars.copy_context()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
+        except problems.RateLimitError:
+            limited = True
+            raise
+        finally:
+            pace.finished(rates[0] if rates else None, limited=limited)
+            self._let_go()
+            await self._mask_new_secrets()
+            count("polls")
+            if limited:
+                count("rate_limited")
+
+    # Turns
+
+    async def _turn(self, due: float) -> Pace:
+        """Wait for this job's turn; the pace that granted it counts the call."""
+        turn: asyncio.Future[Pace] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._turns, (due, next(self._order), turn))
+        self._let_go()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                turn.result().withdrawn()
+                self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Give as many turns as the pace allows; come back when it allows the next."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        while self._turns and self._pace is not None:
+            if self._turns[0][2].done():
+                heapq.heappop(self._turns)
+                continue
+            wait = self._pace.try_start()
+            if wait > 0:
+                if wait < math.inf:
+                    self._wake = asyncio.get_running_loop().call_later(wait, self._let_go)
+                return
+            _, _, turn = heapq.heappop(self._turns)
+            turn.set_result(self._pace)
+
+    # The connection
+
+    async def _current_client(self, *, anew: bool = False) -> CriteoClient:
+        """The client of the connection as it is now; looked up again now and then."""
+        asked = time.monotonic()
+        async with self._lookup_lock:
+            fresh = self._looked_up + (0.0 if anew else _SECONDS_BETWEEN_LOOKUPS) > asked
+            if self._client is not None and fresh:
+                return self._client
+            try:
+                settings = await _looked_up(self._conn_id)
+            except Exception:
+                if self._client is None:
+                    raise
+                log.warning("Connection %r cannot be looked up now; going on with what it was", self._conn_id)
+                self._looked_up = time.monotonic()
+                return self._client
+            self._looked_up = time.monotonic()
+            if self._client is None or settings != self._settings:
+                if self._client is not None:
+                    log.info("Connection %r has changed; following it", self._conn_id)
+                self._settings = settings
+                self._client = client_of(settings, self._new_secrets.append)
+                self._pace = Pace(settings.calls_per_minute)
+            await self._mask_new_secrets()
+            return self._client
+
+    async def _mask_new_secrets(self) -> None:
+        while self._new_secrets:
+            await _mask(self._new_secrets.popleft())
+
+    # Life
+
+    def enter(self) -> None:
+        """One more trigger uses this poller."""
+        self._users += 1
+
+    def leave(self) -> bool:
+        """One trigger less; whether it was the last, so that everything is closed."""
+        self._users -= 1
+        if self._users:
+            return False
+        if self._wake is not None:
+            self._wake.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+        return True
+
+
+_pollers: dict[tuple[int, str], ConnectionPoller] = {}
+
+
+class use_poller:  # noqa: N801 - a context manager
+    """The poller of a connection, for as long as the block lasts; the last to leave closes it."""
+
+    def __init__(self, conn_id: str) -> None:
+        self._conn_id = conn_id
+
+    def __enter__(self) -> ConnectionPoller:
+        self._key = (id(asyncio.get_running_loop()), self._conn_id)
+        poller = _pollers.get(self._key)
+        if poller is None:
+            poller = _pollers[self._key] = ConnectionPoller(self._conn_id)
+        poller.enter()
+        self._poller = poller
+        return poller
+
+    def __exit__(self, *exception: object) -> None:
+        if self._poller.leave() and _pollers.get(self._key) is self._poller:
+            del _pollers[self._key]
+
+
+async def _looked_up(conn_id: str) -> ConnectionSettings:
+    from airflow.providers.common.compat.sdk import Connection
+
+    if hasattr(Connection, "aextra_dejson"):
+        connection = await CriteoHook.aget_connection(conn_id)
+    else:
+        # Before Airflow 3.3.2 the asynchronous look-up masks with a blocking call, which can deadlock the loop.
+        connection = await asyncio.to_thread(CriteoHook.get_connection, conn_id)
+    return connection_settings(connection)
+
+
+async def _mask(secret: str) -> None:
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        await asyncio.to_thread(mask_secret, secret)
+    else:
+        await amask_secret(secret)

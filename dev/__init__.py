@@ -1,0 +1,1 @@
+"""The developers' commands: a real Airflow to run against, and what it needs."""

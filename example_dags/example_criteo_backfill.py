@@ -1,0 +1,41 @@
+"""
+### One report per day
+
+Each run reports its own data interval and overwrites its own file, so that a backfill or a cleared run is safe.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow import DAG
+
+from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+
+LAKE = os.environ.get("CRITEO_LAKE", "file:///tmp/criteo")
+
+with DAG(
+    dag_id="example_criteo_backfill",
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 11, 1, tz="UTC"),
+    catchup=False,
+    default_args={"retries": 2},
+    tags=["criteo", "example"],
+    doc_md=__doc__,
+):
+    ReportToObjectStorageOperator(
+        task_id="report",
+        report_type="products",
+        attributes={
+            "advertiserIds": ["123"],
+            "startDate": "{{ data_interval_start | ds }}T00:00:00Z",
+            "endDate": "{{ data_interval_end | ds }}T00:00:00Z",
+            "dimensions": ["AdvertiserId", "ProductId"],
+            "metrics": ["Clicks", "Displays", "Cost"],
+            "fileFormat": "csv",
+        },
+        destination=LAKE + "/products/day={{ data_interval_start | ds }}/report.csv",
+        deferrable=True,
+        poke_interval=15,
+    )
