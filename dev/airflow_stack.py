@@ -532,17 +532,21 @@ class AirflowStack:
                 self.cli("dags", "unpause", dag_id)
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, logical_date: datetime | None = None) -> str:
-        """Start a run of a DAG, which is unpaused first where need be, and return the run's id."""
+        """Start a run of a DAG, which is unpaused first where need be, and return the run's id.
+
+        :param conf: the run's, for templates.
+        :param logical_date: by default now, as from the UI.
+        """
         self.wait_for_dag(dag_id)
         self.unpause(dag_id)
+        date = (logical_date or datetime.now(timezone.utc)).isoformat()
         run_id = f"manual__{secrets.token_hex(6)}"
         if self.version >= (3,):
-            date = logical_date.isoformat() if logical_date else None
             body = {"dag_run_id": run_id, "logical_date": date, "conf": dict(conf or {})}
             self.rest("POST", f"/dags/{dag_id}/dagRuns", body)
         else:
-            date_argument = ["--exec-date", logical_date.isoformat()] if logical_date else []
-            self.cli("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf or {}), *date_argument)
+            arguments = ["--run-id", run_id, "--conf", json.dumps(conf or {}), "--exec-date", date]
+            self.cli("dags", "trigger", dag_id, *arguments)
         return run_id
 
     def wait(
@@ -702,6 +706,13 @@ class AirflowStack:
             records.append(record if isinstance(record, dict) else {"event": line})
         return records
 
+    def log_text(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """A try's log as a human reads it: what was said, and the exceptions, without times and loggers."""
+        records = self.log_records(dag_id, run_id, task_id, try_number, map_index)
+        return "\n".join(
+            text for record in records for text in (str(record.get("event")), *_texts(record.get("error_detail")))
+        )
+
     def files(self) -> Iterator[Path]:
         """Every log and every component's output."""
         for folder in ("logs", "output"):
@@ -739,6 +750,15 @@ class AirflowStack:
         except urllib.error.HTTPError as error:
             raise StackError(f"{method} {path} was answered {error.code}: {error.read().decode()[:2000]}") from error
         return json.loads(text) if text else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _time(value: datetime | str) -> datetime:

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -24,16 +25,20 @@ ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".airflow"
 DAG_ID = "example_criteo_report"
 CONNECTION = "AIRFLOW_CONN_CRITEO_DEFAULT"
+CLIENT_ID = "criteo-sandbox"
 
 
 @contextlib.contextmanager
 def sandbox(output: Path) -> Iterator[str]:
-    """A Criteo sandbox in a process of its own; gives its URL."""
-    port = free_port()
+    """A Criteo sandbox in a process of its own; gives the connection to it."""
+    port, secret = free_port(), secrets.token_hex(16)
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "airflow_provider_criteo.sandbox", "--port", str(port)],
+            [
+                *(sys.executable, "-m", "airflow_provider_criteo.sandbox", "--port", str(port)),
+                *("--client-id", CLIENT_ID, "--client-secret", secret, "--pending-seconds", "8"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -45,7 +50,9 @@ def sandbox(output: Path) -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StackError(f"the sandbox did not start:\n{output.read_text()}")
                 time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{port}"
+            print(f"Criteo:   the sandbox, {url}")
+            yield json.dumps({"conn_type": "criteo", "host": url, "login": CLIENT_ID, "password": secret})
         finally:
             process.kill()
             process.wait()
@@ -59,9 +66,8 @@ def criteo_connection(folder: Path) -> Iterator[str]:
         print(f"Criteo:   as {CONNECTION} says")
         yield own
         return
-    with sandbox(folder / "sandbox.log") as url:
-        print(f"Criteo:   the sandbox, {url}")
-        yield json.dumps({"conn_type": "criteo", "host": url, "login": "sandbox-client", "password": "sandbox-secret"})
+    with sandbox(folder / "sandbox.log") as connection:
+        yield connection
 
 
 def show_file(airflow: AirflowStack, run_id: str) -> None:
@@ -118,7 +124,13 @@ def main() -> int:
     try:
         with (
             criteo_connection(home) as connection,
-            AirflowStack(home, ROOT / "example_dags", env={CONNECTION: connection}, port=port, ui=True) as airflow,
+            AirflowStack(
+                home,
+                ROOT / "example_dags",
+                env={CONNECTION: connection, "CRITEO_LAKE": f"file://{home}/lake"},
+                port=port,
+                ui=arguments.stay,
+            ) as airflow,
         ):
             print(f"Airflow:  {'.'.join(map(str, airflow.version))}, {airflow.url}")
             succeeded = run_example(airflow)

@@ -155,7 +155,7 @@ class CriteoClient:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the last reply that this thread received tells of the quota."""
+        """What the reply to this thread's last call tells of the quota; None where there was none."""
         return getattr(self._last, "rate_limit", None)
 
     def close(self) -> None:
@@ -237,6 +237,7 @@ class CriteoClient:
         """
         row, version = self._row_and_version(report_type, api_version)
         report_id = require_report_id(report_id)
+        self._last.rate_limit = None
         answer, request = self._ask(
             "GET", lambda served: row.status_url(served, report_id), row, version, report_id=report_id
         )

@@ -30,9 +30,11 @@ _START_TIMEOUT = 30.0
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     """Hands the connection to the application, which breaks it where a fault says so."""
 
+    app: App
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        app: App = self.app
+        app = self.app
 
         async def with_protocol(scope: Scope, receive: Receive, send: Send) -> None:
             scope[PROTOCOL] = self

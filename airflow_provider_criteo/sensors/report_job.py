@@ -85,6 +85,8 @@ class ReportJobStatusSensor(BaseSensorOperator):
         self.api_version = api_version
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
+        self._not_before = 0.0
+        self._wait_log: WaitLog | None = None
         check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
         if report_id is None or (isinstance(report_id, str) and not report_id.strip()):
             _report_id(report_id)
@@ -107,18 +109,18 @@ class ReportJobStatusSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait for the job."""
-        self._polls_from = time.time()
-        self._not_before = 0.0
-        self._wait_log = WaitLog(self.log, str(self.report_id))
+        started = time.time()
         if not self.deferrable:
             return super().execute(context)
         if self._first_poke(context):
             return self.report_id
-        return self._defer()
+        return self._defer(started)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
         report_id = _report_id(self.report_id)
+        wait_log = self._wait_log = self._wait_log or WaitLog(self.log, report_id)
+        self._not_before = 0.0
         count("polls")
         try:
             job = self._hook().get_report_job(report_id, self.report_type)
@@ -128,10 +130,10 @@ class ReportJobStatusSensor(BaseSensorOperator):
             if isinstance(error, problems.RateLimitError):
                 count("rate_limited")
                 self._not_before = time.time() + (error.retry_after or 0.0)
-            self._wait_log.fault(error)
+            wait_log.fault(error)
             return PokeReturnValue(False)
         done = require_done(job)
-        self._wait_log.job(job, None if done else self.poke_interval)
+        wait_log.job(job, None if done else self.poke_interval)
         return PokeReturnValue(done, report_id if done else None)
 
     def _hook(self) -> CriteoHook:
@@ -167,7 +169,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
             self.log.exception("Sensor poke failed")
             return False
 
-    def _defer(self) -> None:
+    def _defer(self, started: float) -> None:
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
         now = time.time()
@@ -186,7 +188,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
                 criteo_conn_id=self.criteo_conn_id,
                 api_version=self.api_version,
                 poll_interval=self.poke_interval,
-                end_time=self._polls_from + self.timeout,
+                end_time=started + self.timeout,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=max_wait,
                 first_poll_at=first_poll_at,

@@ -14,14 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow_provider_criteo.api import problems
-from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace
+from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace, RateLimit
 from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings
 from airflow_provider_criteo.hooks.observability import count
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.client import CriteoClient
     from airflow_provider_criteo.api.jobs import ReportJob
-    from airflow_provider_criteo.api.quota import RateLimit
     from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 log = logging.getLogger(__name__)
@@ -59,8 +58,10 @@ class ConnectionPoller:
         :raises CriteoError: what the client raises.
         :raises Exception: what looking up the connection raises.
         """
-        client = await self._current_client()
+        await self._current_client()
         pace = await self._turn(due)
+        client = self._client
+        assert client is not None  # noqa: S101 - set by the look-up
         try:
             return await self._in_thread(pace, client, report_id, report_type, api_version)
         except problems.AuthenticationError:
@@ -72,23 +73,25 @@ class ConnectionPoller:
     async def _in_thread(
         self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None
     ) -> ReportJob:
-        rates: list[RateLimit | None] = []
+        rate: RateLimit | None = None
+        limited = False
 
         def call() -> ReportJob:
+            nonlocal rate
             try:
                 return client.get_report_job(report_id, report_type, api_version=api_version)
             finally:
-                rates.append(client.rate_limit)
+                rate = client.rate_limit
 
-        limited = False
         context = contextvars.copy_context()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
-        except problems.RateLimitError:
+        except problems.RateLimitError as error:
             limited = True
+            rate = RateLimit(error.limit, None, error.retry_after, error.reset_at)
             raise
         finally:
-            pace.finished(rates[0] if rates else None, limited=limited)
+            pace.finished(rate, limited=limited)
             self._let_go()
             await self._mask_new_secrets()
             count("polls")
