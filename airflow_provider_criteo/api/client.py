@@ -348,9 +348,9 @@ class CriteoClient:
             headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
         ) as response:
             self._notice(response.status_code, response.headers)
-            if response.status_code in (200, 206) or (
-                200 <= response.status_code < 300 and response.status_code not in row.lost_job_statuses
-            ):
+            lost = response.status_code in row.lost_job_statuses
+            refused_part = response.status_code == 416 and "Range" in headers
+            if (200 <= response.status_code < 300 and not lost) or refused_part:
                 yield response
                 return
             answer = transport.read_answer(response, f"GET {path}", self._timeout[1])

@@ -147,14 +147,14 @@ class _Attempt:
     def read(self, response: requests.Response) -> None:
         """Append the reply's body, or begin again with it where it is not the rest of what we have."""
         if not (response.status_code == 206 and self._continues(response)):
-            if response.status_code == 206:
-                raise self._fault(response, "the reply is another part of the file than was asked for", forget=True)
+            if response.status_code in (206, 416):
+                raise self._not_the_report("the reply is not the part of the file that was asked for", 206)
             self._begin()
         self.content_type = response.headers.get("Content-Type", self.content_type)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._etag = _strong_etag(response) if encoding == "identity" else None
         if response.status_code == 204:
-            raise self._fault(response, "the reply is empty (204)")
+            raise self._not_the_report("the reply is empty (204)")
         progress = _Progress(self._job, self._expected(response, encoding), self.size)
         for chunk in self._decoded(response, encoding):
             self._take(chunk)
@@ -191,11 +191,11 @@ class _Attempt:
                         chunk = inflate.unconsumed_tail
                 yield inflate.flush()
             except zlib.error as error:
-                raise self._fault(response, f"the compressed reply is broken: {error}") from error
+                raise self._not_the_report(f"the compressed reply is broken: {error}") from error
             if not inflate.eof:
-                raise self._fault(response, "the compressed reply was cut")
+                raise self._not_the_report("the compressed reply was cut")
         else:
-            raise self._fault(response, f"the reply is compressed as {encoding!r}, which was not asked for")
+            raise self._not_the_report(f"the reply is compressed as {encoding!r}, which was not asked for")
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
@@ -216,16 +216,14 @@ class _Attempt:
         """
         promised = self._job.size_bytes
         if self.size == 0 and not (self._job.row_count == 0 or promised == 0):
-            raise TransientError(200, (), self._request, reason="the file is empty, and Criteo did not say it would be")
+            raise self._not_the_report("the file is empty, and Criteo did not say it would be")
         if promised and self.size < promised:
-            raise TransientError(
-                200, (), self._request, reason=f"the file has {self.size} bytes, and Criteo promised {promised}"
-            )
+            raise self._not_the_report(f"the file has {self.size} bytes, and Criteo promised {promised}")
         head, tail = self._head.lstrip(b"\xef\xbb\xbf \t\r\n"), self._tail.rstrip()
         if head[:1] == b"<":
-            raise TransientError(200, (), self._request, reason="the reply is a web page, not a report")
+            raise self._not_the_report("the reply is a web page, not a report")
         if head[:1] in (b"{", b"[") and tail[-1:] not in (b"}", b"]"):
-            raise TransientError(200, (), self._request, reason="the JSON file has no end: it was cut")
+            raise self._not_the_report("the JSON file has no end: it was cut")
         if head[:1] == b"{" and self.size <= _LARGEST_ERROR_BODY:
             self._refuse_errors()
         if promised and self.size > promised:
@@ -249,10 +247,10 @@ class _Attempt:
         if problems and not reply.get("data") and "columns" not in reply:
             raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
 
-    def _fault(self, response: requests.Response, reason: str, *, forget: bool = False) -> CriteoApiError:
-        if forget:
-            self._etag = None
-        return TransientError(response.status_code, (), self._request, reason=reason)
+    def _not_the_report(self, reason: str, status: int = 200) -> TransientError:
+        """The error for bytes that are not worth resuming."""
+        self._etag = None
+        return TransientError(status, (), self._request, reason=reason)
 
 
 def _strong_etag(response: requests.Response) -> str | None:

@@ -61,7 +61,7 @@ class ConnectionPoller:
         await self._current_client()
         pace = await self._turn(due)
         client = self._client
-        assert client is not None  # noqa: S101 - set by the look-up
+        assert client is not None
         try:
             return await self._in_thread(pace, client, report_id, report_type, api_version)
         except problems.AuthenticationError:

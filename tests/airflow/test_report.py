@@ -1,0 +1,117 @@
+"""What a user sees when the three tasks run on a real Airflow."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from dev.airflow_stack import AirflowStack
+
+from airflow_provider_criteo.sandbox import Sandbox
+
+PROBLEMS = [
+    {
+        "type": "validation",
+        "code": "invalid-timespan",
+        "title": "The time span is too long.",
+        "detail": "At most 1440 minutes.",
+        "source": {"endDate": "data.attributes.endDate"},
+        "traceId": "4f2c9a10",
+    },
+    {
+        "type": "access-control",
+        "code": "insufficient-accountpermissions",
+        "title": "No access to the account.",
+        "detail": "Advertiser 123 has not consented.",
+        "source": {"advertiserIds": "data.attributes.advertiserIds"},
+        "traceId": "7b1de022",
+    },
+]
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def test_the_example_creates_a_report_waits_and_downloads_it(airflow: AirflowStack, sandbox: Sandbox) -> None:
+    sandbox.configure(pending_seconds=8)
+
+    run_id, state = airflow.run("example_criteo_report")
+
+    assert state == "success"
+    assert [ti.state for ti in airflow.task_instances("example_criteo_report", run_id)] == ["success"] * 3
+    assert {row.task_id for row in airflow.reschedules("example_criteo_report", run_id)} == {"wait"}
+    (create,) = sandbox.journal("create")
+    assert len(sandbox.journal("status")) == 1 + len(airflow.reschedules("example_criteo_report", run_id))
+    assert len(sandbox.journal("download")) == 1
+    assert airflow.xcom("example_criteo_report", run_id, "create") == create["report_id"]
+    assert airflow.xcom("example_criteo_report", run_id, "wait") == create["report_id"]
+    url = airflow.xcom("example_criteo_report", run_id, "download")
+    report = rows(Path(url.removeprefix("file://")))
+    assert len(report) == 10
+    assert {"AdvertiserId", "CampaignId"} <= report[0].keys()
+
+
+def in_json_errors_or_not(problems: list[dict[str, object]] | None) -> str:
+    return f"{len(problems)} problems" if problems is not None else "errors: null"
+
+
+@pytest.mark.parametrize("how", ["poke", "reschedule", "deferred"])
+@pytest.mark.parametrize(
+    ("outcome", "problems"),
+    [("Failure", PROBLEMS), ("Failure", None), ("Expired", None)],
+    ids=["failure", "failure-errors-null", "expired"],
+)
+def test_a_report_that_failed_fails_the_task_at_once_and_says_why(
+    airflow: AirflowStack, sandbox: Sandbox, how: str, outcome: str, problems: list[dict[str, object]] | None
+) -> None:
+    # Pending at the first poll, so that a deferred wait really ends from its trigger.
+    message = "The export could not be made"
+    sandbox.configure(pending_seconds=3, outcome=outcome, message=message, problems=problems)
+    dag_id = f"report_{how}"
+
+    run_id, state = airflow.run(dag_id, {"destination": "file:///never/written"})
+
+    assert state == "failed"
+    wait = airflow.task_instance(dag_id, run_id, "wait")
+    assert (wait.state, wait.try_number, wait.max_tries) == ("failed", 1, 3)
+    assert airflow.task_instance(dag_id, run_id, "download").state == "upstream_failed"
+    log = airflow.log_text(dag_id, run_id, "wait")
+    report_id = airflow.xcom(dag_id, run_id, "create")
+    assert f"Criteo report job {report_id} (mpo-realtime) ended as {outcome}: {message}" in log
+    for problem in problems or []:
+        ((source, pointer),) = problem["source"].items()  # type: ignore[attr-defined]
+        assert (
+            f"  [{problem['type']}] {problem['code']}: {problem['title']} {problem['detail']}"
+            f" (source: {source}={pointer}; traceId: {problem['traceId']})"
+        ) in log
+
+
+@pytest.mark.parametrize("how", ["poke", "deferred"])
+@pytest.mark.parametrize("death", ["expired", "revoked"])
+def test_a_token_that_dies_during_a_wait_costs_one_more_token_call(
+    airflow: AirflowStack, sandbox: Sandbox, lake: Path, how: str, death: str
+) -> None:
+    # One process polls at 0 (poke) or 5 (deferred), 5, 10, 15 s; the report is ready for the last.
+    sandbox.configure(pending_seconds=600)
+    destination = lake / f"{how}-{death}.csv"
+    dag_id = f"report_{how}"
+    run_id = airflow.trigger(dag_id, {"destination": f"file://{destination}"})
+    polls_before = 1 if how == "poke" else 2
+    polls = wait_for_polls(sandbox, polls_before)
+    tokens_before = len(sandbox.journal("token"))
+
+    sandbox.revoke_tokens("authorization-token-expired" if death == "expired" else "authorization-token-invalid")
+    wait_for_polls(sandbox, polls + 3)
+    tokens_for_the_wait = len(sandbox.journal("token")) - tokens_before
+    sandbox.finish(sandbox.jobs()[0]["report_id"])
+    assert airflow.wait(dag_id, run_id) == "success"
+
+    assert tokens_for_the_wait == 1
+    assert [call["status"] for call in sandbox.journal("status")].count(401) == 1
+    assert {call["status"] for call in sandbox.journal("status")} == {200, 401}
+    assert len(sandbox.journal("create")) == 1
+    assert airflow.task_instance(dag_id, run_id, "wait").try_number == 1
+    assert len(rows(destination)) == 10
