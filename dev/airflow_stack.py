@@ -40,6 +40,7 @@ from dev.system import free_port
 
 BIN = Path(sys.executable).parent
 FINISHED = ("success", "failed")
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def airflow_version() -> tuple[int, ...]:
@@ -289,6 +290,8 @@ class AirflowStack:
         return {
             **kept,
             "PATH": path,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
             "AIRFLOW_HOME": str(self.home),
             **self._settings(),
             **self._extra_env,
@@ -745,7 +748,7 @@ class AirflowStack:
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         try:
-            with urllib.request.urlopen(request, timeout=60) as reply:
+            with _NO_PROXY.open(request, timeout=60) as reply:
                 text = reply.read()
         except urllib.error.HTTPError as error:
             raise StackError(f"{method} {path} was answered {error.code}: {error.read().decode()[:2000]}") from error

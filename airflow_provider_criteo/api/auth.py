@@ -11,6 +11,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,7 @@ TOKEN_LIFETIME = 900.0
 """Seconds a token is documented to live; what the reply says wins."""
 
 _LONGEST_LEAD = 60.0
+_SECRETS_REMEMBERED = 16
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
 Mask = Callable[[str], None]
@@ -89,9 +91,7 @@ class TokenSource:
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at = 0.0
-        self._secrets: set[str] = {credentials.client_secret}
-        if credentials.refresh_token:
-            self._secrets.add(credentials.refresh_token)
+        self._seen: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
 
     def token(self, fetch: TokenFetch, rejected: str | None = None) -> str:
         """A token to send now.
@@ -111,7 +111,8 @@ class TokenSource:
 
     def redact(self, text: str) -> str:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        given = (self._credentials.client_secret, self._credentials.refresh_token or "")
+        for secret in sorted(filter(None, (*given, *self._seen)), key=len, reverse=True):
             for form in (secret, quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "***")
         return text
@@ -131,7 +132,7 @@ class TokenSource:
             error.sent = False  # what the token was for has not been sent, or was refused with a 401
             raise
         token = reply["access_token"]
-        self._secrets.add(token)
+        self._seen.append(token)
         fetch.mask(token)
         self._keep_rotated(reply.get("refresh_token"), fetch.mask)
         lifetime = _lifetime(reply.get("expires_in"))
@@ -145,7 +146,7 @@ class TokenSource:
         if refresh_token == self._refresh_token:
             return
         mask(refresh_token)
-        self._secrets.add(refresh_token)
+        self._seen.append(refresh_token)
         self._refresh_token = refresh_token
         log.warning(
             "Criteo gave a new refresh token for client id %s. This process uses it from now on; store the new one "
@@ -177,13 +178,20 @@ class TokenFetch:
 
     :param timeout: connect and read timeouts, seconds.
     :param user_agent: sent with the call.
-    :param mask: told of every token before anything can log it.
+    :param mask: told once of every token before anything can log it.
     """
 
     def __init__(self, timeout: tuple[float, float], user_agent: str, mask: Mask) -> None:
         self._timeout = timeout
         self._user_agent = user_agent
-        self.mask = mask
+        self._mask = mask
+        self._masked: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
+
+    def mask(self, secret: str) -> None:
+        """Have a secret masked, if it is not yet."""
+        if secret not in self._masked:
+            self._masked.append(secret)
+            self._mask(secret)
 
     def __call__(self, url: str, form: dict[str, str], redact: Callable[[str], str]) -> dict[str, Any]:
         request = f"POST {TOKEN_PATH}"
@@ -251,16 +259,8 @@ def _token_problems(reply: object, redact: Callable[[str], str]) -> tuple[tuple[
     errors = reply.get("errors")
     if not isinstance(errors, list) or not errors:
         return (), ""
-    problems = tuple(Problem.from_json(_redacted(item, redact)) for item in errors)
+    problems = tuple(Problem.from_json(transport.redacted(item, redact)) for item in errors)
     return problems, problems[0].code or "unknown"
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return value
 
 
 class BearerAuth(AuthBase):

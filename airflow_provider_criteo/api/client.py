@@ -353,7 +353,7 @@ class CriteoClient:
             if (200 <= response.status_code < 300 and not lost) or refused_part:
                 yield response
                 return
-            answer = transport.read_answer(response, f"GET {path}", self._timeout[1])
+            answer = transport.read_answer(response, f"GET {path}", self._timeout[1], self._source.redact)
         if self._may_forward(answer, served, row):
             self._preview_is_retired = True
             with self._open_output(job, row, version, headers) as response:
@@ -422,6 +422,7 @@ class CriteoClient:
             self.base_url + path,
             request=_request_name(method, path, report_id),
             timeout=self._timeout,
+            redact=self._source.redact,
             **options,
         )
         self._notice(answer.status_code, answer.headers, answer)

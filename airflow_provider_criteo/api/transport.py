@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,20 @@ _MOST_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+Redact = Callable[[str], str]
+
+
+def redacted(value: Any, redact: Redact) -> Any:
+    """A JSON value with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: redacted(item, redact) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redacted(item, redact) for item in value]
+    return value
+
+
 class _NoAuth(AuthBase):
     """Keeps requests from taking credentials out of a .netrc file."""
 
@@ -41,17 +55,20 @@ class Answer:
     :param status_code: the HTTP status.
     :param headers: by case-insensitive name.
     :param body: at most 32 MiB.
+    :param redact: takes secrets out of text, in case the server echoes one.
     """
 
     status_code: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    redact: Redact | None = field(default=None, repr=False)
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON; None where it is none."""
+        """The body as JSON, without secrets; None where it is none."""
         try:
-            return jsonlib.loads(self.body)
+            reply = jsonlib.loads(self.body)
+            return redacted(reply, self.redact) if self.redact else reply
         except (ValueError, RecursionError):
             return None
 
@@ -94,6 +111,7 @@ def exchange(
     *,
     request: str,
     timeout: tuple[float, float],
+    redact: Redact | None = None,
     **options: Any,
 ) -> Answer:
     """Send a request and read its reply whole.
@@ -101,10 +119,11 @@ def exchange(
     :param session: to send it with.
     :param request: how messages name it: method, path, report id.
     :param timeout: connect and read timeouts, seconds; the whole body has to come within the latter.
+    :param redact: takes secrets out of the reply's texts.
     :raises TransientError: no whole reply came; ``sent`` tells whether the request may have arrived.
     """
     with opened(session, method, url, request=request, timeout=timeout, **options) as response:
-        return read_answer(response, request, timeout[1])
+        return read_answer(response, request, timeout[1], redact)
 
 
 @contextmanager
@@ -149,12 +168,12 @@ def _redirected(method: str, url: str, location: str, status: int, request: str)
     return target
 
 
-def read_answer(response: requests.Response, request: str, seconds: float) -> Answer:
+def read_answer(response: requests.Response, request: str, seconds: float, redact: Redact | None = None) -> Answer:
     """Read an open reply whole, within so many seconds.
 
     :raises TransientError: its body did not come whole.
     """
-    return Answer(response.status_code, response.headers, _body(response, seconds, request))
+    return Answer(response.status_code, response.headers, _body(response, seconds, request), redact)
 
 
 def _body(response: requests.Response, seconds: float, request: str) -> bytes:

@@ -31,11 +31,8 @@ for name, how in WAITS.items():
         )
 
 with DAG("two_waits", schedule=None, start_date=START, catchup=False):
-    for task_id in ("first", "second"):
+    for name in ("first", "second"):
+        create = CreateReportJobOperator(task_id=f"create_{name}", attributes=ATTRIBUTES)
         ReportJobStatusSensor(
-            task_id=task_id,
-            report_id="{{ dag_run.conf['" + task_id + "'] }}",
-            mode="reschedule",
-            poke_interval=5,
-            timeout=240,
+            task_id=name, report_id=create.output, mode="reschedule", poke_interval=5, timeout=240, retries=1
         )
