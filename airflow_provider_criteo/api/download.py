@@ -20,7 +20,6 @@ from pendulum import DateTime
 from airflow_provider_criteo.api.jobs import ReportJob
 from airflow_provider_criteo.api.patience import Patience
 from airflow_provider_criteo.api.problems import (
-    CriteoApiError,
     RateLimitError,
     TransientError,
     ValidationError,
