@@ -103,6 +103,7 @@ class Document:
     def __init__(self) -> None:
         self.paths: dict[str, dict[str, Any]] = {}
         self.schemas: dict[str, Any] = {}
+        self._meaning: dict[str, str] = {}
 
     def add(self, specification: dict[str, Any], wanted: set[tuple[str, str]], version: str) -> None:
         """Take the wanted operations of a specification, and the schemas they need."""
@@ -151,8 +152,6 @@ class Document:
         for name in closure:
             self.schemas[names[name]] = renamed(schemas[name], names)
         return names
-
-    _meaning: dict[str, str] = {}
 
     def _expanded(self, schemas: dict[str, Any], name: str) -> Any:
         def expand(node: Any, within: tuple[str, ...]) -> Any:

@@ -7,6 +7,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from airflow_provider_criteo.api.reports import ReportType
 
@@ -194,4 +195,9 @@ FAMILIES = (
 
 def family_of(row: ReportType) -> Family:
     """The family of a report type, also of one that was added to the catalogue."""
-    return next(family for family in FAMILIES if family.path in row.create_path)
+    return _family_at(row.create_path)
+
+
+@lru_cache(maxsize=256)
+def _family_at(path: str) -> Family:
+    return next(family for family in FAMILIES if family.path in path)

@@ -31,7 +31,7 @@ _STATES = {
 }
 _TRANSLATED = ("Done", "Failure", "Expired", "Unknown", "Invalidated")
 _MD5_UP_TO = 64 * 1024 * 1024
-_WAITS_KNOWN_AS = {PENDING: ("pending",), DONE: ("done", "success"), FAILED: ("failure", "failed")}
+_SAME_WORDS = {PENDING: ("pending",), DONE: ("done", "success"), FAILED: ("failure", "failed")}
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Job:
     polls: int = 0
     downloads: int = 0
 
-    @property
+    @cached_property
     def family(self) -> Family:
         """Its habits."""
         return family_of(self.row)
@@ -143,7 +143,8 @@ class Job:
         if state == DONE:
             known["rowCount"] = self.file.rows
             known["fileSizeBytes"] = self.file.size
-            known["md5CheckSum"] = known["md5Checksum"] = self._md5()
+            if any(name.lower() == "md5checksum" for name in model.attributes):
+                known["md5CheckSum"] = known["md5Checksum"] = self._md5()
             if settings.message is None:
                 known["message"] = f"rows_count={self.file.rows}"
         return known
@@ -174,7 +175,7 @@ class Job:
 
 def _translated(word: str, model: ReplyModel) -> str:
     """The specification's word for an outcome; the usual one where it has none."""
-    same = _WAITS_KNOWN_AS.get(_STATES.get(word, word), (word,))
+    same = _SAME_WORDS.get(_STATES.get(word, word), (word,))
     return next((known for known in model.words if known.lower() in same), word.capitalize())
 
 

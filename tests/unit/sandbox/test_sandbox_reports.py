@@ -12,9 +12,12 @@ import time
 import jsonschema
 import pytest
 import requests
-from sandbox_caller import day
+from sandbox_caller import ATTRIBUTES, day
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES
+from airflow_provider_criteo.sandbox.api import CriteoApi
+from airflow_provider_criteo.sandbox.oauth import Grant
+from airflow_provider_criteo.sandbox.settings import Settings
 
 EVERY_VERSION = [(row.id, version) for row in REPORT_TYPES.values() for version in row.versions]
 
@@ -332,3 +335,49 @@ def test_files_are_compressed_for_clients_that_accept_it(caller, sandbox):
     assert squeezed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
     assert squeezed.content == plain.content
+
+
+ODD = (
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "x",
+    "\x00",
+    "0001-01-01",
+    "9999-12-31T23:59:59+14:00",
+    [],
+    [None],
+    [[]],
+    {},
+    {"a": 1},
+)
+
+
+@pytest.mark.parametrize("report_type", REPORT_TYPES)
+def test_no_body_is_too_odd_for_an_answer(report_type):
+    """Every attribute with every odd value: each is accepted or refused with problems, none is an accident."""
+    api = CriteoApi("client", "secret")
+    settings = Settings(rate_limit=None, pending_seconds=0, cache=False, file_rows=1)
+    row = REPORT_TYPES[report_type]
+    path = row.create_url(row.default_version, "7")
+    changes = [{name: value} for name in row.attributes for value in ODD]
+    bodies = [{"data": {"type": "R", "attributes": {**ATTRIBUTES[report_type], **change}}} for change in changes]
+    bodies += [{"data": value} for value in ODD] + [{"data": {"attributes": value}} for value in ODD] + list(ODD)
+    seen = set()
+    for body in bodies:
+        call = api.understand("POST", path)
+        call.grant = Grant("client", "client_credentials", 0)
+        call.headers = {"content-type": "application/json"}
+        call.body = json.dumps(body).encode()
+        reply = api.act(call, settings)
+        seen.add(reply.status)
+        if reply.status == 400:
+            assert json.loads(reply.body)["errors"]
+        else:
+            assert api.jobs.all()[-1].file.size > 0
+    assert seen <= {200, 201, 202, 400}
+    assert 400 in seen
