@@ -1,0 +1,178 @@
+"""What the documentation lists is what there is. ``python tests/docs/test_tables.py`` writes docs/_faults.md anew."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_criteo.sandbox import FAULTS
+from airflow_provider_criteo.sandbox.faults import ALL_CALLS, FaultKind
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+FAULTS_PAGE = DOCS / "_faults.md"
+README = ROOT / "README.md"
+PACKAGE = ROOT / "airflow_provider_criteo"
+
+
+def faults_table() -> str:
+    """Every kind of fault; those that differ by a number alone share a row."""
+
+    def row_of(kind: FaultKind) -> tuple[str, str, bool]:
+        calls = "any" if kind.calls == ALL_CALLS else ", ".join(sorted(kind.calls))
+        description = re.sub(r"^HTTP \d{3} (with a problem)", r"that HTTP status \1", kind.description)
+        return description, calls, kind.acts
+
+    lines = ["| Kind | What happens | Calls | Acts |", "|---|---|---|---|"]
+    for (description, calls, acts), kinds in itertools.groupby(FAULTS.values(), key=row_of):
+        names = ", ".join(f"`{kind.name}`" for kind in kinds)
+        lines.append(f"| {names} | {description.replace('|', '/')} | {calls} | {'yes' if acts else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_faults_is_that_of_the_sandbox() -> None:
+    assert FAULTS_PAGE.read_text() == faults_table(), "stale: run python tests/docs/test_tables.py"
+
+
+def section(page: Path, heading: str) -> str:
+    """A section's text."""
+    _, _, rest = page.read_text().partition(f"\n## {heading}\n")
+    assert rest, f"{page.name} has no section {heading!r}"
+    return rest.partition("\n## ")[0]
+
+
+def first_cells(text: str) -> list[str]:
+    """The first column of every table, without headings."""
+    lines = [*text.splitlines(), ""]
+    rows = [line for line, below in itertools.pairwise(lines) if line.startswith("|") and not below.startswith("|---")]
+    return [row.split("|")[1].strip() for row in rows if not row.startswith("|---")]
+
+
+def code_in(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_the_readme_names_every_report_type() -> None:
+    from airflow_provider_criteo.api.reports import REPORT_TYPES
+
+    named = re.findall(
+        r"`((?:rm|mpo)-[a-z-]+|products|statistics|audience-performance)`", section(README, "Report types")
+    )
+    assert sorted(named) == sorted(REPORT_TYPES)
+
+
+def test_the_connection_page_has_every_extra() -> None:
+    from airflow_provider_criteo.hooks.settings import EXTRAS
+
+    for page in (README, DOCS / "connection.md"):
+        assert set(re.findall(r"extra `([a-z_]+)`", page.read_text())) == set(EXTRAS)
+
+
+def test_the_connection_page_has_every_label_of_the_form() -> None:
+    from airflow_provider_criteo.get_provider_info import get_provider_info
+
+    (form,) = get_provider_info()["connection-types"]
+    labels = [*form["ui-field-behaviour"]["relabeling"].values(), *(f["label"] for f in form["conn-fields"].values())]
+    for page, heading in ((README, "The connection"), (DOCS / "connection.md", "Fields")):
+        assert set(labels) <= set(first_cells(section(page, heading)))
+
+
+def test_the_exceptions_page_has_every_exception_and_whether_it_is_retried() -> None:
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    from airflow_provider_criteo import exceptions
+
+    page = (DOCS / "reference" / "exceptions.md").read_text()
+    retried = dict(re.findall(r"^\| `(\w+)` \| (yes|no) \|", page, re.MULTILINE))
+    assert retried == {
+        name: "no" if issubclass(value, AirflowFailException) else "yes"
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, AirflowException) and value.__module__ == exceptions.__name__
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "class_path"),
+    [
+        ("create", "operators.report_job.CreateReportJobOperator"),
+        ("wait", "sensors.report_job.ReportJobStatusSensor"),
+        ("download", "operators.report_job.DownloadReportOperator"),
+    ],
+)
+def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:
+    import importlib
+    import inspect
+
+    module, _, name = class_path.rpartition(".")
+    cls = getattr(importlib.import_module(f"airflow_provider_criteo.{module}"), name)
+    parameters = {
+        name
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    text = (DOCS / "guides" / f"{page}.md").read_text()
+    listed = {code_in(cell)[0] for cell in first_cells(text) if code_in(cell)}
+    assert parameters <= listed
+
+
+def test_the_metrics_page_has_every_metric() -> None:
+    sources = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    counted = {f"criteo.{name}" for name in re.findall(r"\bcount\(\"(\w+)\"", sources)}
+    timed = set(re.findall(r"\"(criteo\.\w+)\"", (PACKAGE / "hooks" / "observability.py").read_text()))
+    listed = {code_in(cell)[0] for cell in first_cells(section(DOCS / "observability.md", "Metrics")) if code_in(cell)}
+    assert counted
+    assert timed
+    assert listed == counted | timed
+
+
+def texts_in_code() -> Iterator[str]:
+    """Every text in the package, with an ellipsis where a value is put in."""
+    for path in PACKAGE.rglob("*.py"):
+        if "sandbox" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield re.sub(r"%[.0-9]*[sdr]", "…", node.value)
+            elif isinstance(node, ast.JoinedStr):
+                yield "".join(
+                    part.value if isinstance(part, ast.Constant) else "…"  # type: ignore[misc]
+                    for part in node.values
+                )
+
+
+TEXTS = list(texts_in_code())
+OWN_FAILURES = (DOCS / "failures.md").read_text().partition("\n## Airflow's own")[0]
+QUOTED = [text for cell in first_cells(OWN_FAILURES) for text in code_in(cell)]
+
+
+@pytest.mark.parametrize("quoted", QUOTED)
+def test_an_error_text_is_one_that_the_code_has(quoted: str) -> None:
+    wanted = re.compile(".*?".join(re.escape(part.strip()) for part in quoted.split("…")), re.DOTALL)
+    assert any(wanted.search(text) for text in TEXTS), f"no text of the code has {quoted!r}"
+
+
+def test_every_example_dag_is_listed() -> None:
+    listed = re.findall(r"^\| `(example_\w+\.py)` \|", (DOCS / "guides" / "examples.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "example_dags").glob("example_*.py"))
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    from airflow_provider_criteo import __version__
+
+    headings = re.findall(r"^## \[([^]]+)\](?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
+
+
+def test_links_between_files_lead_somewhere() -> None:
+    for page in (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (ROOT / target).exists(), f"{page.name}: {target}"
+
+
+if __name__ == "__main__":
+    FAULTS_PAGE.write_text(faults_table())
