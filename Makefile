@@ -6,6 +6,7 @@ PYTHON := $(BIN)/python
 # Where this is set, every Airflow process compiles all of Airflow anew.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
+export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo airflow test lint types contract test-airflow test-kill test-celery soak bench matrix docs build clean
@@ -37,13 +38,13 @@ contract: setup ## the catalogue and the sandbox against Criteo's specifications
 	$(PYTHON) -m pytest tests/contract
 
 test-airflow: setup ## on a real Airflow, in a few minutes
-	$(PYTHON) -m pytest tests/airflow -m "not kill and not celery"
+	$(PYTHON) -m pytest tests/airflow --timeout 900 -m "not kill and not celery"
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
-	$(PYTHON) -m pytest tests/airflow -m kill
+	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill
 
 test-celery: setup ## on CeleryExecutor with two workers (installs PostgreSQL and Redis)
-	$(PYTHON) -m pytest tests/airflow -m celery
+	$(PYTHON) -m pytest tests/airflow --timeout 900 -m celery
 
 soak: setup ## ten minutes of reports with faults and kills
 	$(PYTHON) -m benchmarks.soak
@@ -55,7 +56,8 @@ matrix: ## every supported Airflow, on the Pythons that it allows
 	dev/matrix.sh
 
 docs: setup ## build the documentation; a warning is an error
-	$(PYTHON) -m dev.docs
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r dev/docs_requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 build: setup ## wheel and sdist, checked
 	$(PYTHON) -m dev.build

@@ -48,18 +48,19 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                         "port": "API port",
                     },
                     "placeholders": {
-                        "login": "partners.criteo.com > Developer portal > your app > Keys",
-                        "password": "shown once, when the key is created",
-                        "host": "https://api.criteo.com",
-                        "port": "443",
+                        "login": "partners.criteo.com > My apps > your app > App credentials",
+                        "password": "in the file that 'Create new key' downloads, and nowhere else",
+                        "host": "empty for https://api.criteo.com",
+                        "port": "443: the Test button of Airflow 3.3 needs it filled in",
                     },
                 },
                 "conn-fields": {
                     "grant_type": {
                         "label": "Grant type",
                         "description": (
-                            "How the application signs in. client_credentials for your own accounts; refresh_token "
-                            "for an app that uses the authorization code flow."
+                            "The authentication method of your app, as its page in Criteo's partner portal "
+                            "(partners.criteo.com > My apps) has it: client_credentials for 'Client Credentials', "
+                            "refresh_token for 'Authorization Code'."
                         ),
                         "schema": {
                             "type": ["string", "null"],
@@ -70,14 +71,17 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                     "refresh_token": {
                         "label": "Refresh token",
                         "description": (
-                            "Only for the grant type refresh_token: from the reply to the authorization code; it is "
-                            "valid for 6 months."
+                            "Only for the grant type refresh_token: Criteo gives it with the first access token, after "
+                            "the account's user has given consent on your app's consent URL. Valid for 6 months."
                         ),
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "api_version": {
                         "label": "API version",
-                        "description": "For every report type; empty takes each report type's own default.",
+                        "description": (
+                            "Empty takes each report type's own default: a stable version for Retail Media, preview for "
+                            "Marketing Solutions. One of: 2026-01, 2026-07, 2027-01, preview, experimental."
+                        ),
                         "schema": {
                             "type": ["string", "null"],
                             "enum": ["2026-01", "2026-07", "2027-01", "preview", "experimental"],
@@ -85,14 +89,15 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                     },
                     "timeout": {
                         "label": "Timeout (seconds)",
-                        "description": "How long to wait for an answer of Criteo's; 60 where empty.",
+                        "description": "How long to wait for an answer of Criteo's. Empty: 60.",
                         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
                     },
                     "calls_per_minute": {
                         "label": "Calls per minute",
                         "description": (
-                            "A ceiling of your own for the triggerer, below Criteo's quota of 40 a minute; empty for "
-                            "none."
+                            "A ceiling of your own for all deferred waits of this connection, where other programs "
+                            "share the app's quota. Criteo allows 40 report calls a minute. Empty: as many as Criteo "
+                            "allows."
                         ),
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },

@@ -184,7 +184,7 @@ class AirflowStack:
         celery_workers: int = 2,
         ui: bool = False,
         log_level: str = "INFO",
-        timeout: float = 120,
+        timeout: float = 240,
     ) -> None:
         self.version = airflow_version()
         self.home = Path(home).absolute()
@@ -239,7 +239,7 @@ class AirflowStack:
             "CORE__MAX_ACTIVE_TASKS_PER_DAG": str(max(self._parallelism, 16)),
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "CORE__TEST_CONNECTION": "Enabled",
-            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "DATABASE__SQL_ALCHEMY_CONN": self.database_url,
             "API__HOST": "127.0.0.1",
@@ -257,6 +257,8 @@ class AirflowStack:
             "TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             # The default of 5 s can make the scheduler fail parallel sensors that are poked about as often.
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # The default of 5 s fails tasks where the machine is busy.
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
             "LOGGING__LOGGING_LEVEL": self._log_level,
             "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
@@ -464,13 +466,15 @@ class AirflowStack:
                 beat
                 for beat in beats
                 if _time(beat["start_date"]) >= component.started_at
-                and (now - _time(beat["latest_heartbeat"])).total_seconds() < 30
+                and (now - _time(beat["latest_heartbeat"])).total_seconds() < 60
             ]
             return bool(alive)
         if component.name.startswith("worker"):
             return b" ready." in self.output(component.name).read_bytes()[component.output_start :]
         try:
-            return bool(self._http("GET", "/api/v2/version" if self.version >= (3,) else "/health"))
+            # The execution API is loaded at its first call: better now than when the first task waits for it.
+            paths = ("/api/v2/version", "/execution/health") if self.version >= (3,) else ("/health",)
+            return all(self._http("GET", path) for path in paths)
         except (OSError, ValueError, StackError):
             return False
 

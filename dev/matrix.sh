@@ -17,7 +17,7 @@ for cell in "${cells[@]}"; do
   if ! "python$python" -c '' 2>/dev/null; then
     verdict="no python$python here"
   elif ! dev/setup.sh "$folder" "$airflow" "$python" ||
-       ! "$folder/bin/python" -m pytest tests/airflow -m "${MATRIX_TESTS:-not kill and not celery}"; then
+       ! "$folder/bin/python" -m pytest tests/airflow --timeout 900 -m "${MATRIX_TESTS:-not kill and not celery}"; then
     verdict=FAILED failed=1
   fi
   table+=("$(printf '%-10s %-8s %5d s  %s' "$airflow" "$python" $((SECONDS - started)) "$verdict")")

@@ -8,6 +8,8 @@ folder=${1:-.venv} airflow=${2:-3.3.2} wanted=${3:-}
 constraints=dev/constraints/$airflow.txt
 # Where this is set, every Airflow process would compile all of Airflow anew.
 unset PYTHONDONTWRITEBYTECODE
+# As pip does: trust whom the machine trusts, e.g. a company's proxy.
+export UV_SYSTEM_CERTS=true
 
 find_python() {
   local name candidates="python3.13 python3.12 python3.11 python3.10 python3"

@@ -67,9 +67,9 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
     """
     _require_success(answer, Call.CREATE, row, "", request)
     report_id = report_id_in(answer.json, row)
-    if report_id is None or answer.problems:
-        if answer.problems:
-            raise error_in_envelope(answer, request)
+    if answer.problems:
+        raise error_in_envelope(answer, f"{request} (report job {report_id})" if report_id else request)
+    if report_id is None:
         raise TransientError(
             answer.status_code,
             (),
@@ -91,10 +91,8 @@ def described_job(answer: Answer, row: ReportType, report_id: str, request: str)
     if not isinstance(answer.json, dict):
         raise TransientError(answer.status_code, (), request, reason="the reply is no JSON object")
     job = job_in(answer.json, row, report_id, answer.problems, answer.warnings)
-    silent = job.state is JobState.UNKNOWN or job.state is JobState.DONE
-    if answer.problems and silent:
-        end = _ended(job, answer, row, request)
-        raise end if end is not None else error_in_envelope(answer, request)
+    if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
+        raise _ended(job, answer, row, request) or error_in_envelope(answer, request)
     return job
 
 
@@ -111,6 +109,8 @@ def error_for(answer: Answer, call: Call, row: ReportType, report_id: str, reque
         return RateLimitError.from_rate(answer.rate_limit, problems, request)
     if call is Call.CREATE and status in (404, 410):
         return _retired(row, answer, request)
+    if call is not Call.CREATE and status < 400 and status in row.lost_job_statuses:
+        return _lost(row.lost_job_statuses[status], job, status, request)
     if status >= 500 or status in (407, 408, 425) or answer.is_markup or status < 400:
         return TransientError(status, problems, request, reason=_reason_of_fault(answer), sent=status not in (408, 503))
     if status == 403:
@@ -133,7 +133,7 @@ def error_in_envelope(answer: Answer, request: str) -> CriteoApiError:
         return PermissionDeniedError(answer.status_code, problems, request, reason=reason)
     if kinds & {"quota"}:
         return RateLimitError.from_rate(answer.rate_limit, problems, request)
-    if kinds & {"availability"}:
+    if kinds & {"availability", "unknown"}:
         return TransientError(answer.status_code, problems, request, reason=reason)
     return ValidationError(answer.status_code, problems, request, reason=reason)
 

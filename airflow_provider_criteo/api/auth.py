@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -40,6 +41,7 @@ TOKEN_LIFETIME = 900.0
 
 _LONGEST_LEAD = 60.0
 _SECRETS_REMEMBERED = 16
+_CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
 Mask = Callable[[str], None]
@@ -113,7 +115,7 @@ class TokenSource:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
         given = (self._credentials.client_secret, self._credentials.refresh_token or "")
         for secret in sorted(filter(None, (*given, *self._seen)), key=len, reverse=True):
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            for form in (secret, *_encoded(secret)):
                 text = text.replace(form, "***")
         return text
 
@@ -153,6 +155,12 @@ class TokenSource:
             "in the connection before this process ends, as the old one may stop working.",
             self._credentials.client_id,
         )
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    for form in (quote(secret, safe=""), quote_plus(secret)):
+        yield form
+        yield re.sub("%..", lambda escape: escape[0].lower(), form)
 
 
 def _lifetime(expires_in: object) -> float:
@@ -225,6 +233,11 @@ def _token_error(answer: transport.Answer, request: str, redact: Callable[[str],
         return RateLimitError.from_rate(answer.rate_limit, problems, request)
     if status >= 500 or status in (408, 425) or code in _PASSING_ERRORS:
         return TransientError(status, problems, request, reason="no token could be had")
+    if answer.is_markup:
+        reason = "the reply is a web page, not the answer of Criteo's token endpoint"
+        return TransientError(
+            status, problems, request, reason=reason, advice=f"{_CHECK_HOST} Else let the task retry."
+        )
     if status in (400, 401, 403) or code:
         reason = "Criteo does not accept the credentials"
         if answer.json is None:
@@ -236,7 +249,7 @@ def _token_error(answer: transport.Answer, request: str, redact: Callable[[str],
             problems,
             request,
             reason="there is no token endpoint at this host",
-            advice="check the host of the connection: Criteo's is https://api.criteo.com.",
+            advice=_CHECK_HOST,
         )
     return TransientError(status, problems, request, reason="this is not the answer of Criteo's token endpoint")
 

@@ -88,7 +88,7 @@ def normalized_base_url(host: str) -> str:
 
     :raises InvalidInputError: it is no host, has more than that, or would send the secret in clear.
     """
-    url = host.strip().rstrip("/") if host else ""
+    url = host.strip() if host else ""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
         port = parts.port

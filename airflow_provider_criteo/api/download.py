@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 _SECONDS_BETWEEN_PROGRESS = 15.0
+_STALLED_BYTES = 1024
+"""Fewer within the read timeout are no download any more."""
 _LARGEST_ERROR_BODY = 1024 * 1024
 
 OpenOutput = Callable[[dict[str, str]], AbstractContextManager[requests.Response]]
@@ -161,7 +163,8 @@ class _Attempt:
 
     def _continues(self, response: requests.Response) -> bool:
         found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-        return bool(found and int(found.group(1)) == self.size and self.size)
+        same = response.headers.get("ETag", self._etag) == self._etag  # not every server heeds If-Range
+        return bool(found and int(found.group(1)) == self.size and self.size and same)
 
     def _expected(self, response: requests.Response, encoding: str) -> int | None:
         length = response.headers.get("Content-Length", "")
@@ -170,11 +173,19 @@ class _Attempt:
         return self._job.size_bytes or None
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        waited, came = 0.0, 0
         while True:
+            began = time.monotonic()
             with network_faults(self._request, self._timeout, status=response.status_code):
-                chunk = response.raw.read(CHUNK_BYTES, decode_content=False)
+                # read1 returns what has come, so that a trickle without end is seen.
+                chunk = response.raw.read1(CHUNK_BYTES, decode_content=False)
             if not chunk:
                 return
+            waited, came = waited + time.monotonic() - began, came + len(chunk)
+            if waited > self._timeout[1]:
+                if came < _STALLED_BYTES:
+                    raise self._not_the_report(f"no more than {came} bytes came within {waited:.0f} s")
+                waited, came = 0.0, 0
             yield chunk
 
     def _decoded(self, response: requests.Response, encoding: str) -> Iterator[bytes]:
@@ -186,8 +197,10 @@ class _Attempt:
             try:
                 for chunk in raw:
                     while chunk:
+                        if inflate.eof:  # a gzip file may be several, one after the other
+                            inflate = zlib.decompressobj(wbits=47)
                         yield inflate.decompress(chunk, CHUNK_BYTES)
-                        chunk = inflate.unconsumed_tail
+                        chunk = inflate.unconsumed_tail or inflate.unused_data
                 yield inflate.flush()
             except zlib.error as error:
                 raise self._not_the_report(f"the compressed reply is broken: {error}") from error

@@ -122,7 +122,7 @@ class ReportType:
     scope: str
     docs_url: str
     resource_type: str | None = None
-    states: Mapping[str, JobState] = field(default=_RETAIL_MEDIA_STATES)
+    states: Mapping[str, JobState] = field(default_factory=lambda: _RETAIL_MEDIA_STATES)
     id_fields: tuple[str, ...] = ID_FIELDS
     message_fields: tuple[str, ...] = ("message", "errorMessage")
     lost_job_statuses: Mapping[int, LostJob] = field(default_factory=dict)
@@ -265,7 +265,7 @@ def _catalog(id: str, title: str, *, create: str, scope: str, **fields: object) 
         title,
         create="/accounts/{accountId}/" + create,
         job="/catalogs",
-        docs="docs/async-patterns",
+        docs="docs/catalog-endpoints",
         versions=STABLE_VERSIONS,
         default_version="2026-07",
         scope=scope,
@@ -583,6 +583,7 @@ _ROWS: Sequence[ReportType] = (
         "rm-brand-catalog",
         "Retail Media catalog of a brand",
         create="brand-catalog-export",
+        resource_type="BrandCatalogRequest",
         scope="RetailMedia_Campaign_Manage",
         required=(),
         optional=("brandIdFilter", "includeFields", "modifiedAfter", "retailerIdFilter"),
@@ -594,6 +595,7 @@ _ROWS: Sequence[ReportType] = (
         "rm-seller-catalog",
         "Retail Media catalog of a seller",
         create="seller-catalog-export",
+        resource_type="SellerCatalogRequest",
         scope="RetailMedia_Campaign_Manage",
         required=(),
         optional=("includeFields", "modifiedAfter", "sellers"),
@@ -605,6 +607,7 @@ _ROWS: Sequence[ReportType] = (
         "rm-catalog",
         "Retail Media catalog of an account",
         create="catalogs",
+        resource_type="CatalogRequest",
         scope="RetailMedia_Campaign_Read",
         required=(),
         optional=("brandIdFilter", "format"),
@@ -614,6 +617,7 @@ _ROWS: Sequence[ReportType] = (
         "rm-sellers-catalog",
         "Retail Media catalog of an account's sellers",
         create="catalogs/sellers",
+        resource_type="SellerCatalogRequest",
         scope="RetailMedia_Campaign_Read",
         required=("sellers",),
         optional=(),

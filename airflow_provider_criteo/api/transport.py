@@ -140,14 +140,19 @@ def opened(
 
     No redirect leads from https to http, nor to plain http on another machine; none is followed for a POST.
 
-    :raises TransientError: no reply came, or a redirect that must not be followed.
+    :raises TransientError: no reply came, or a redirect that must not be followed, or one that led to a refusal by
+        another host: it never saw the token, so that its refusal tells nothing of the call.
     """
+    home = urlsplit(url)[:2]
     for _ in range(_MOST_REDIRECTS + 1):
         with network_faults(request, timeout):
             response = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **options)
         with closing(response):
             target = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not target:
+                if urlsplit(url)[:2] != home and response.status_code >= 400:
+                    reason = f"a redirect to {urlsplit(url).hostname}, which refused"
+                    raise TransientError(response.status_code, (), request, reason=reason)
                 yield response
                 return
             url = _redirected(method, url, target, response.status_code, request)

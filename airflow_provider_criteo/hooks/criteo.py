@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -188,8 +188,6 @@ def connection_settings(connection: Connection) -> ConnectionSettings:
 
 def client_of(settings: ConnectionSettings, mask: Callable[[str], None]) -> CriteoClient:
     """The API client for a connection's settings."""
-    from importlib.metadata import version
-
     from airflow_provider_criteo.api.client import DEFAULT_TIMEOUT, CriteoClient
 
     for secret in settings.secrets:
@@ -203,9 +201,16 @@ def client_of(settings: ConnectionSettings, mask: Callable[[str], None]) -> Crit
             base_url=settings.base_url,
             api_version=settings.api_version,
             timeout=settings.timeout or DEFAULT_TIMEOUT,
-            products=(f"apache-airflow/{version('apache-airflow')}",),
+            products=(f"apache-airflow/{_airflow_version()}",),
             mask=mask,
         )
+
+
+@cache  # reading it takes longer than all else that makes a client
+def _airflow_version() -> str:
+    from importlib.metadata import version
+
+    return version("apache-airflow")
 
 
 def check_report_type(report_type: Any, api_version: str | None = None) -> None:

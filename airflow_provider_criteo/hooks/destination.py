@@ -20,6 +20,13 @@ _WHOLE_OBJECT_STORES = frozenset(
 )
 """Where an object appears when its upload is complete, and not before."""
 
+_EXTRAS = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gcs"),
+    **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb", "wasbs"), "azure"),
+}
+"""The extra of this package that brings what Airflow needs for a scheme."""
+
 
 class Destination:
     """A file to be written.
@@ -39,15 +46,15 @@ class Destination:
     def require_free(self) -> None:
         """Check, before anything is asked of Criteo, that the file may be written.
 
-        :raises InvalidInputError: a file stands there and must not be replaced, or a folder does.
+        :raises InvalidInputError: a file stands there and must not be replaced, or a folder does; or what the storage
+            needs is not installed.
         :raises DestinationError: the storage cannot be reached.
         """
         if self._local is not None and self._local.is_dir():
             raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
-        if self._overwrite:
-            return
         with self._storage_errors():
-            exists = self._local.exists() if self._local else self._object_path().exists()
+            path = self._local or self._object_path()
+            exists = not self._overwrite and path.exists()
         if exists:
             raise InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
 
@@ -73,7 +80,12 @@ class Destination:
     def _object_path(self) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-        return ObjectStoragePath(self.url, conn_id=self._conn_id)
+        path = ObjectStoragePath(self.url, conn_id=self._conn_id)
+        try:
+            path.fs  # noqa: B018 - made when first asked for
+        except (ImportError, ValueError) as error:
+            raise InvalidInputError(f"destination={self.url!r}: {error}{_what_to_install(self.url)}") from error
+        return path
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:
@@ -120,6 +132,11 @@ def _local_path(url: str) -> Path | None:
         return Path(url)
     parts = urlsplit(url)
     return Path(unquote(parts.path)) if parts.scheme in ("file", "local") else None
+
+
+def _what_to_install(url: str) -> str:
+    extra = _EXTRAS.get(urlsplit(url).scheme)
+    return f"\n  What to do: pip install 'airflow-provider-criteo[{extra}]' on every worker." if extra else ""
 
 
 def _upload(path: Any, source: str) -> None:

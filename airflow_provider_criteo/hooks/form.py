@@ -9,27 +9,30 @@ from typing import Any
 def widgets(conn_fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One form widget per extra field.
 
+    Airflow takes no other field classes than these: for a ``SelectField`` it would drop the whole connection type.
+    A ``StringField`` with ``any_of`` is a dropdown from Airflow 3.0 on, and a checked text field on 2.11.
+
     :param conn_fields: the provider info's.
     """
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget, Select2Widget
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from flask_babel import lazy_gettext
-    from wtforms import PasswordField, SelectField, StringField
-    from wtforms.validators import Optional
+    from wtforms import IntegerField, PasswordField, StringField
+    from wtforms.validators import Optional, any_of
 
     def widget(field: Mapping[str, Any]) -> Any:
-        label, description, schema = lazy_gettext(field["label"]), field["description"], field["schema"]
-        if "enum" in schema:
-            choices = [(value, value) for value in ("", *schema["enum"])]
-            return SelectField(
-                label,
-                choices=choices,
-                default=schema.get("default", ""),
-                description=description,
-                widget=Select2Widget(),
-                validators=[Optional()],
-            )
+        schema = field["schema"]
         if schema.get("format") == "password":
-            return PasswordField(label, description=description, widget=BS3PasswordFieldWidget())
-        return StringField(label, description=description, widget=BS3TextFieldWidget())
+            kind, look = PasswordField, BS3PasswordFieldWidget
+        elif "integer" in schema["type"]:
+            kind, look = IntegerField, BS3TextFieldWidget
+        else:
+            kind, look = StringField, BS3TextFieldWidget
+        return kind(
+            lazy_gettext(field["label"]),
+            description=field["description"],
+            default=schema.get("default"),
+            validators=[Optional(), *([any_of(schema["enum"])] if "enum" in schema else [])],
+            widget=look(),
+        )
 
     return {name: widget(field) for name, field in conn_fields.items()}

@@ -175,6 +175,6 @@ def _calls(value: Any, wrong: Any) -> int | None:
         number = float(value) if not isinstance(value, bool) else 0.0
     except (TypeError, ValueError):
         number = 0.0
-    if number < 1 or number != int(number):
+    if number < 1 or not number.is_integer():
         raise wrong("extra calls_per_minute", f"{value!r}; allowed: a whole number of at least 1")
     return int(number)

@@ -44,12 +44,16 @@ class WaitLog:
     def __init__(self, log: Any, report_id: str) -> None:
         self.log = log
         self.report_id = report_id
-        self._told = ""
+        self._status = ""
+        self._told: set[str] = set()
 
     def job(self, job: ReportJob, wait: float | None = None) -> None:
         """The job as a poll found it."""
         for warning in job.warnings:
             self._once(self.log.warning, f"Criteo warns about report job {self.report_id}: {warning}")
+        if job.problems and job.state not in (JobState.FAILED, JobState.EXPIRED):
+            lines = problems.problem_lines(job.problems)
+            self._once(self.log.warning, f"Criteo tells of problems with report job {self.report_id}:{lines}")
         if not get_report_type(job.report_type).knows(job.status):
             self._once(
                 self.log.warning,
@@ -57,8 +61,8 @@ class WaitLog:
             )
             return
         then = f"; next poll in {wait:.0f} s" if wait is not None and not job.state.is_terminal else ""
-        if self._told != job.status:
-            self._told = job.status
+        if self._status != job.status:
+            self._status = job.status
             self.log.info("Report job %s is %s%s", self.report_id, job.status, then)
 
     def fault(self, error: problems.CriteoError, wait: float | None = None) -> None:
@@ -70,8 +74,8 @@ class WaitLog:
             self.log.warning("The wait goes on in spite of this: %s\n  %s", error, then)
 
     def _once(self, tell: Callable[[str], object], message: str) -> None:
-        if self._told != message:
-            self._told = message
+        if message not in self._told:
+            self._told.add(message)
             tell(message)
 
 

@@ -22,11 +22,24 @@ def check_constants(*, report_type: Any, api_version: Any, criteo_conn_id: Any) 
 
     if not isinstance(criteo_conn_id, str) or not criteo_conn_id.strip():
         raise InvalidInputError(f"criteo_conn_id={criteo_conn_id!r}; allowed: the id of an Airflow connection")
-    version_is_final = api_version is None or is_constant(api_version)
+    version_is_final = api_version is None or is_constant(api_version) or isinstance(api_version, (int, float))
     if is_constant(report_type):
         check_report_type(report_type, api_version if version_is_final else None)
     elif report_type is None or isinstance(report_type, (int, float, bool)):
         check_report_type(report_type)
+
+
+def check_report_id(report_id: Any) -> None:
+    """Check a report id that is neither text nor the output of another task.
+
+    :raises InvalidInputError: it is none.
+    """
+    from airflow_provider_criteo.api.attributes import require_report_id
+
+    empty = isinstance(report_id, str) and not report_id.strip()
+    if report_id is None or empty or isinstance(report_id, (int, float, bool, list, tuple, dict, set)):
+        with as_task_exceptions():
+            require_report_id(report_id)
 
 
 def check_attributes(attributes: Any) -> None:

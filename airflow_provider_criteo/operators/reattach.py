@@ -46,9 +46,17 @@ def created_once(
         return job
     job = hook.create_report_job(report_type, attributes, account_id, quota_wait=quota_wait)
     if store is not None:
-        store.set(STATE_KEY, {"report_id": job.report_id, "request": asked})
+        _note(store, job.report_id, asked, log)
     log.info("Criteo created report job %s (%s): %s", job.report_id, report_type, job.status)
     return job
+
+
+def _note(store: Any, report_id: str, asked: str, log: Any) -> None:
+    try:
+        store.set(STATE_KEY, {"report_id": report_id, "request": asked})
+    except Exception:
+        # The job exists: a task that failed now would lose it, and its retry make another.
+        log.warning("Report job %s could not be noted; a retry would create another", report_id, exc_info=True)
 
 
 def request_hash(

@@ -14,6 +14,7 @@ from airflow_provider_criteo.operators._arguments import (
     check_account_id,
     check_attributes,
     check_constants,
+    check_report_id,
     is_constant,
 )
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
@@ -176,8 +177,7 @@ class DownloadReportOperator(BaseOperator):
         self.api_version = api_version
         check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
         check_constant_destination(destination)
-        if report_id is None or (isinstance(report_id, str) and not report_id.strip()):
-            _require_report_id(report_id)
+        check_report_id(report_id)
 
     def execute(self, context: Context) -> str:
         """Download the file."""

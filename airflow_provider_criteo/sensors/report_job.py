@@ -29,7 +29,7 @@ from airflow_provider_criteo.hooks.waiting import (
     require_done,
     spread_after_reset,
 )
-from airflow_provider_criteo.operators._arguments import check_constants
+from airflow_provider_criteo.operators._arguments import check_constants, check_report_id
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
         self._not_before = 0.0
         self._wait_log: WaitLog | None = None
         check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
-        if report_id is None or (isinstance(report_id, str) and not report_id.strip()):
-            _report_id(report_id)
+        check_report_id(report_id)
         self._check_poke_interval()
 
     def _check_poke_interval(self) -> None:
@@ -114,6 +113,9 @@ class ReportJobStatusSensor(BaseSensorOperator):
             return super().execute(context)
         if self._first_poke(context):
             return self.report_id
+        if self.end_from_trigger and self.do_xcom_push:
+            # Now and not by the trigger's event: the XComs of that reach the next task as JSON text (seen on 3.3.2).
+            context["ti"].xcom_push(key="return_value", value=_report_id(self.report_id))
         return self._defer(started)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -173,7 +175,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
         now = time.time()
-        max_wait = self.max_wait.total_seconds() if self.max_wait else None
+        max_wait = max(self.max_wait.total_seconds(), SHORTEST_POLL_INTERVAL) if self.max_wait else None
         first_poll_at = max(now + self.poke_interval, self._not_before)
         self.log.info(
             "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s",
@@ -238,11 +240,14 @@ def job_of(event: dict[str, Any] | None) -> Any:
     from airflow_provider_criteo.api.jobs import ReportJob
 
     outcome = event.get("outcome") if isinstance(event, dict) else None
-    if event and outcome == "ended":
-        with as_task_exceptions():
-            return ReportJob.from_json(event["job"])
-    if event and outcome == "refused":
-        raise error_from_json(event["error"])
     if event and outcome == "timeout":
         raise AirflowSensorTimeout(f"Report job {event.get('report_id')} has not ended within the sensor's timeout.")
-    raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
+    if event and outcome == "refused" and isinstance(event.get("error"), dict) and event["error"].get("message"):
+        raise error_from_json(event["error"])
+    try:
+        job = ReportJob.from_json(event["job"]) if event and outcome == "ended" else None
+    except (KeyError, TypeError, ValueError):
+        job = None
+    if job is None or not job.state.is_terminal:
+        raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
+    return job

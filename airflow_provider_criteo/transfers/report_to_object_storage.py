@@ -39,7 +39,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
     :param poke_interval: seconds between two polls, at least 5.
-    :param timeout: seconds of the whole wait for the job.
+    :param timeout: seconds of the whole wait for the job, and of that for the creation quota before it.
     :param deferrable: wait without a worker; default from ``[operators] default_deferrable``.
     :return: the destination's URL. Under the key ``report_file`` what ``DownloadReportOperator`` gives.
     :raises InvalidInputError: an argument cannot be right.
@@ -78,22 +78,25 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
 
     def execute(self, context: Context) -> str:
         """Create the job, or take up the one of an earlier try; wait; download."""
+        return self._export(context, time.time() + self.timeout)
+
+    def _export(self, context: Context, quota_until: float) -> str:
         self._check_destination()
         try:
             job = self._job(context, quota_wait=0.0 if self.deferrable else None)
         except problems.RateLimitError as error:
             if not self.deferrable:
                 raise
-            self._defer_until_reset(error)
+            self._defer_until_reset(error, quota_until)
         if not require_done(job):
             if self.deferrable:
                 self._defer(job)
             job = self._waited_for(job)
         return download_report_file(self, self._hook(), job.report_id, context, _as_described(job))
 
-    def execute_after_reset(self, context: Context, event: Any = None) -> str:
+    def execute_after_reset(self, context: Context, event: Any = None, quota_until: float | None = None) -> str:
         """Go on after a used-up creation quota."""
-        return self.execute(context)
+        return self._export(context, time.time() + self.timeout if quota_until is None else quota_until)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Download, or end the task as the trigger's event says."""
@@ -155,14 +158,20 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
             timeout=timedelta(seconds=self.timeout + _TRIGGER_TIMEOUT_MARGIN),
         )
 
-    def _defer_until_reset(self, error: problems.RateLimitError) -> None:
+    def _defer_until_reset(self, error: problems.RateLimitError, quota_until: float) -> None:
         from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
         from airflow_provider_criteo.api.patience import jittered
 
         wait = jittered(error.retry_after or 60.0)
+        if time.time() + wait > quota_until:
+            raise error
         self.log.info("Criteo's creation quota: %s; trying again in %.0f s, without a worker", error.reason, wait)
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=wait)), method_name="execute_after_reset")
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=wait)),
+            method_name="execute_after_reset",
+            kwargs={"quota_until": quota_until},
+        )
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Input: the Criteo report; output: the file."""

@@ -78,10 +78,16 @@ class ConnectionPoller:
 
         def call() -> ReportJob:
             nonlocal rate
+            count("polls")
             try:
                 return client.get_report_job(report_id, report_type, api_version=api_version)
+            except problems.RateLimitError:
+                count("rate_limited")
+                raise
             finally:
                 rate = client.rate_limit
+                if client is not self._client:
+                    client.close()
 
         context = contextvars.copy_context()
         try:
@@ -94,9 +100,6 @@ class ConnectionPoller:
             pace.finished(rate, limited=limited)
             self._let_go()
             await self._mask_new_secrets()
-            count("polls")
-            if limited:
-                count("rate_limited")
 
     # Turns
 
@@ -149,11 +152,13 @@ class ConnectionPoller:
                 return self._client
             self._looked_up = time.monotonic()
             if self._client is None or settings != self._settings:
+                client = await asyncio.to_thread(client_of, settings, self._new_secrets.append)
                 if self._client is not None:
                     log.info("Connection %r has changed; following it", self._conn_id)
-                self._settings = settings
-                self._client = client_of(settings, self._new_secrets.append)
+                    self._client.close()
+                self._settings, self._client = settings, client
                 self._pace = Pace(settings.calls_per_minute)
+                self._let_go()
             await self._mask_new_secrets()
             return self._client
 
@@ -177,6 +182,7 @@ class ConnectionPoller:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
+            self._client = None  # so that a call still under way closes what it has opened
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from types import ModuleType
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
@@ -98,9 +99,8 @@ class ReportJobTrigger(BaseTrigger):
         yield self._event(payload)
 
     async def _outcome(self) -> dict[str, Any]:
-        from airflow_provider_criteo.triggers.poller import use_poller
-
-        with use_poller(self.criteo_conn_id) as poller:
+        poller_module = await asyncio.to_thread(_load)
+        with poller_module.use_poller(self.criteo_conn_id) as poller:
             try:
                 return await asyncio.wait_for(self._polled(poller), max(self.end_time - time.time(), _SHORTEST_WAIT))
             except asyncio.TimeoutError:
@@ -157,7 +157,7 @@ class ReportJobTrigger(BaseTrigger):
         if job.get("state") == "done":
             if self.end_task:
                 self.log.info("Report job %s is done; the task ends without a worker", self.report_id)
-                return TaskSuccessEvent(xcoms={"return_value": self.report_id})
+                return TaskSuccessEvent()
             return TriggerEvent(payload)
         skip = self.soft_fail or (self.never_fail and payload["outcome"] != "timeout")
         if self.end_task and skip:
@@ -167,6 +167,13 @@ class ReportJobTrigger(BaseTrigger):
             self.log.error("%s", describe(payload))
             return TaskFailedEvent()
         return TriggerEvent(payload)
+
+
+def _load() -> ModuleType:
+    """Import what a wait needs: in a thread, as the first time takes long."""
+    import airflow_provider_criteo.triggers.poller as poller
+
+    return poller
 
 
 def describe(payload: dict[str, Any]) -> str:

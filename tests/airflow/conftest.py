@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dev.airflow_stack import AirflowStack
 
 from airflow_provider_criteo.sandbox import Sandbox
+from dev.airflow_stack import AirflowStack
 
 ROOT = Path(__file__).parents[2]
 

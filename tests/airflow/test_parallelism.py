@@ -6,9 +6,8 @@ import time
 from itertools import groupby
 from pathlib import Path
 
-from dev.airflow_stack import AirflowStack
-
 from airflow_provider_criteo.sandbox import Sandbox
+from dev.airflow_stack import AirflowStack
 
 
 def test_two_waits_share_one_worker(
@@ -17,9 +16,8 @@ def test_two_waits_share_one_worker(
     sandbox.configure(pending_seconds=600)
     with AirflowStack(tmp_path / "airflow", dags_folder, env=criteo_env, parallelism=1) as airflow:
         run_id = airflow.trigger("two_waits")
-        deadline = time.monotonic() + 180
         while len(airflow.reschedules("two_waits", run_id)) < 6:
-            assert time.monotonic() < deadline, airflow.task_instances("two_waits", run_id)
+            assert airflow.dag_run_state("two_waits", run_id) in ("queued", "running")
             time.sleep(0.2)
         for job in sandbox.jobs():
             sandbox.finish(job["report_id"])

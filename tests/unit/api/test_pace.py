@@ -91,8 +91,17 @@ class World:
         return self.now - began
 
 
-def run(kind: str, headers: str, *, limit: int, window: float, calls: int, paces: int = 1, ceiling: int | None = None,
-        offset: float = 0.0) -> tuple[float, float, Server]:
+def run(
+    kind: str,
+    headers: str,
+    *,
+    limit: int,
+    window: float,
+    calls: int,
+    paces: int = 1,
+    ceiling: int | None = None,
+    offset: float = 0.0,
+) -> tuple[float, float, Server]:
     world = World(Server(limit, window, kind, headers, offset))
     took = world.run([Pace(ceiling, clock=lambda: world.now) for _ in range(paces)], calls)
     server = world.server

@@ -1,0 +1,1 @@
+"""Measurements, each beside a peer or a limit of the same run: ``python -m benchmarks``."""

@@ -1,0 +1,188 @@
+"""What the benchmarks share: the machine, tables, a sandbox in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from airflow_provider_criteo.api.reports import get_report_type
+from airflow_provider_criteo.sandbox import SandboxControl
+
+ROOT = Path(__file__).parent.parent
+HOME = ROOT / ".airflow" / "bench"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value beside the limit that it must keep.
+
+    :param name: what was measured.
+    :param value: what came out.
+    :param limit: what it has to be.
+    :param unit: of both.
+    :param at_least: whether the limit is the least instead of the most.
+    """
+
+    name: str
+    value: float
+    limit: float
+    unit: str = ""
+    at_least: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether the value keeps the limit."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def row(self) -> tuple[str, ...]:
+        """The figure as a table's row."""
+        unit = f" {self.unit}" if self.unit else ""
+        bound = "at least" if self.at_least else "at most"
+        return self.name, f"{self.value:.3g}{unit}", f"{bound} {self.limit:g}{unit}", "yes" if self.kept else "NO"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without its Airflow, with one of our own."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTHONDONT"))}
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+def machine() -> str:
+    """What this ran on, in a few words."""
+    return (
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores of {_cpu()}, {_memory()} of memory, "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, Airflow {_airflow()}, "
+        f"requests {requests.__version__}; load average at the start {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _memory() -> str:
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+
+
+def _airflow() -> str:
+    from importlib.metadata import version
+
+    return version("apache-airflow")
+
+
+def heading(text: str) -> None:
+    """A part's heading."""
+    print(f"\n## {text}\n", flush=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    listed = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in listed) for index in range(len(columns))]
+    for number, row in enumerate(listed):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if not number:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print(flush=True)
+
+
+def summary(figures: Iterable[Figure]) -> bool:
+    """Print the figures beside their limits; whether all are kept."""
+    listed = list(figures)
+    heading("Limits")
+    table(("figure", "measured", "limit", "kept"), (figure.row() for figure in listed))
+    return all(figure.kept for figure in listed)
+
+
+def run_alone(benchmark: Any) -> None:
+    """What ``python -m benchmarks.NAME`` does."""
+    print(machine())
+    sys.exit(not summary(benchmark()))
+
+
+class SandboxProcess(SandboxControl):
+    """A sandbox in a process of its own, so that it computes on another core.
+
+    :param settings: of the sandbox.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        options = [
+            part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", json.dumps(value))
+        ]
+        command = [sys.executable, "-m", "airflow_provider_criteo.sandbox", "--port", "0", *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+        assert self._process.stdout is not None
+        exported = next(line for line in self._process.stdout if line.startswith("export "))
+        self.connection = shlex.split(exported)[1].partition("=")[2]
+        fields = json.loads(self.connection)
+        self.client_id, self.client_secret = fields["login"], fields["password"]
+        super().__init__(fields["host"])
+
+    def __enter__(self) -> SandboxProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def token(self) -> str:
+        """A token that the measured code does not know."""
+        form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
+        token: str = requests.post(f"{self.url}/oauth2/token", data=form, timeout=30).json()["access_token"]
+        return token
+
+    def create_jobs(self, count: int) -> list[str]:
+        """Make jobs outside the quota; their ids."""
+        row = get_report_type("mpo-realtime")
+        body = {"data": {"type": row.resource_type, "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}}
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {self.token()}"
+            for _ in range(count):
+                reply = session.post(self.url + row.create_url(row.default_version), json=body, timeout=30)
+                reply.raise_for_status()
+        return [job["report_id"] for job in self.jobs()]
+
+
+def child(module: str, *arguments: str, timeout: float = 3600, **variables: str) -> Any:
+    """What a part of a benchmark measured in a process of its own, as the JSON of its last line."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment(**variables), timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tell(result: Any) -> None:
+    """Give a result to the process that waits in ``child``."""
+    print("\n" + json.dumps(result), flush=True)
+
+
+def stopwatch() -> Any:
+    """A function that tells the seconds since now."""
+    began = time.perf_counter()
+    return lambda: time.perf_counter() - began

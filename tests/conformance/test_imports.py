@@ -1,0 +1,158 @@
+"""What importing the package, and parsing a DAG file, costs and does. Each check is a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from package_parts import PUBLIC, classes_of, load, modules
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
+# A bare Airflow loads none of them; a DAG file is parsed again and again.
+HEAVY = ("requests", "urllib3", "aiohttp", "pandas", "boto3", "botocore", "s3fs", "google.cloud", "adlfs", "fastapi")
+
+
+def run(code: str, *arguments: str, home: Path, warnings: str = "error") -> str:
+    """Run Python; a deprecation that the package's own code, or its DAGs, cause is an error."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    environment |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    flags = [f"-W{warnings}::DeprecationWarning:{module}" for module in ("__main__", *modules())]
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code, *arguments], env=environment, capture_output=True, text=True, cwd=home
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def test_every_module_imports_without_a_deprecation(tmp_path: Path) -> None:
+    code = """
+import importlib, json, sys, warnings
+caught = []
+def show(message, category, filename, lineno, *_):
+    caught.append(f"{category.__name__}: {message} ({filename}:{lineno})")
+with warnings.catch_warnings():
+    warnings.simplefilter("always")
+    warnings.showwarning = show
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+        module = sys.modules[name]
+        for attribute in dir(module):
+            getattr(module, attribute)
+print(json.dumps([text for text in caught if "airflow_provider_criteo" in text]))
+"""
+    assert json.loads(run(code, *modules(), home=tmp_path, warnings="default")) == []
+
+
+def test_importing_sensor_and_operators_stays_light(tmp_path: Path) -> None:
+    code = """
+import json, sys
+import airflow.providers.common.compat.sdk as sdk
+sdk.BaseSensorOperator, sdk.BaseOperator, sdk.BaseHook, sdk.conf
+before = set(sys.modules)
+import airflow_provider_criteo.sensors.report_job
+import airflow_provider_criteo.operators.report_job
+import airflow_provider_criteo.transfers.report_to_object_storage
+import airflow_provider_criteo.triggers.report_job
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    added = json.loads(run(code, home=tmp_path))
+
+    assert [name for name in added if name.startswith(HEAVY)] == []
+    assert "airflow_provider_criteo.api.client" not in added
+
+
+def test_public_classes_belong_to_the_package() -> None:
+    for name in PUBLIC:
+        cls = load(name)
+        module = name.rpartition(".")[0]
+        assert isinstance(cls, type)
+        assert cls.__module__ == module
+        assert cls in classes_of(sys.modules[module])
+        assert cls.__doc__
+
+
+PARSE = """
+import importlib.util, json, sys, time, warnings
+import airflow.providers.common.compat.sdk as sdk
+from airflow import DAG
+from airflow.models.connection import Connection
+sdk.BaseSensorOperator, sdk.BaseOperator, sdk.task, DAG
+looked_up, caught = [], []
+def refuse(*arguments, **keywords):
+    looked_up.append(str(arguments))
+    raise AssertionError("a connection was looked up while the DAG file was parsed")
+sdk.BaseHook.get_connection = classmethod(refuse)
+Connection.get_connection_from_secrets = classmethod(refuse)
+if sdk.Connection is not Connection:
+    sdk.Connection.get = classmethod(refuse)
+warnings.simplefilter("always")
+def show(message, category, filename, *_):
+    caught.append(f"{category.__name__}: {message} ({filename})")
+warnings.showwarning = show
+parsed = {}
+for file in sys.argv[1:]:
+    caught.clear()
+    spec = importlib.util.spec_from_file_location("example", file)
+    module = importlib.util.module_from_spec(spec)
+    cpu = time.process_time()
+    spec.loader.exec_module(module)
+    parsed[file] = {"seconds": time.process_time() - cpu, "warnings": list(caught), "looked_up": list(looked_up)}
+print(json.dumps(parsed))
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What parsing each example did."""
+    return json.loads(run(PARSE, *map(str, EXAMPLES), home=tmp_path_factory.mktemp("home"), warnings="default"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
+def test_an_example_dag_is_parsed_fast_without_a_look_up_or_a_warning(file: Path, parsed: dict[str, Any]) -> None:
+    result = parsed[str(file)]
+
+    assert result["looked_up"] == []
+    assert [text for text in result["warnings"] if "criteo" in text] == []
+    assert result["seconds"] < 1
+
+
+def test_there_is_an_example_for_every_way_of_working() -> None:
+    assert {file.stem.removeprefix("example_criteo_") for file in EXAMPLES} >= {
+        "report",
+        "one_task",
+        "many_advertisers",
+        "backfill",
+        "retail_media",
+        "existing_job",
+        "to_s3",
+        "on_failure",
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("list", ["airflow-provider-criteo", version("airflow-provider-criteo")]),
+        ("hooks", ["criteo", "airflow_provider_criteo.hooks.criteo.CriteoHook"]),
+    ],
+)
+def test_the_airflow_command_shows_the_provider(what: str, expected: list[str], tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("airflow")), "providers", what, "--output", "json"],
+        env=environment | {"AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for text in expected:
+        assert text in done.stdout
+    assert "criteo" not in done.stderr.lower(), done.stderr

@@ -1,0 +1,167 @@
+"""Habits that Airflow relies on: template fields, serialisation, trigger arguments that outlive a release."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from package_parts import OPERATORS, load
+
+from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
+
+GOLDEN = Path(__file__).parent / "data"
+CLASSES = [load(name) for name in OPERATORS]
+ARGUMENTS = {
+    "attributes": {"advertiserIds": ["{{ params.id }}"], "lookbackWindow": 60},
+    "account_id": None,
+    "report_id": "{{ params.report_id }}",
+    "report_type": "{{ params.report_type }}",
+    "criteo_conn_id": "{{ params.conn_id }}",
+    "api_version": "{{ params.api_version }}",
+    "destination": "{{ params.destination }}",
+    "destination_conn_id": "{{ params.destination_conn_id }}",
+}
+
+
+def make(cls: type) -> Any:
+    accepted = set()
+    for base in cls.__mro__:
+        if base.__module__.startswith("airflow_provider_criteo"):
+            accepted |= set(inspect.signature(base.__init__).parameters)
+    return cls(task_id="task", **{name: value for name, value in ARGUMENTS.items() if name in accepted})
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_template_fields_are_assigned_as_they_are_given(cls: type) -> None:
+    task = make(cls)
+
+    assert {name: getattr(task, name) for name in task.template_fields} == {
+        name: ARGUMENTS[name] for name in task.template_fields
+    }
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_template_fields_are_assigned_in_the_constructor_and_nothing_else(cls: type) -> None:
+    own = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_criteo")]
+    assigned: dict[str, str] = {}
+    for base in own:
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(base.__init__)))):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+                assigned.setdefault(node.targets[0].attr, ast.unparse(node.value))
+
+    assert {name: assigned.get(name) for name in cls.template_fields} == {name: name for name in cls.template_fields}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_everything_a_task_is_given_by_name_is_documented(cls: type) -> None:
+    given = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
+    documented = {line.strip().split()[1].rstrip(":") for line in (cls.__doc__ or "").splitlines() if ":param" in line}
+
+    assert given - documented - {"mode"} == set()
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_dag_with_it_can_be_serialised_and_shows_its_fields(cls: type) -> None:
+    import pendulum
+    from airflow import DAG
+
+    with DAG("serialised", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")) as dag:
+        make(cls)
+
+    (task,) = json.loads(json.dumps(serialised(dag)))["dag"]["tasks"]
+    task = task.get("__var", task)
+    assert set(task["template_fields"]) == set(cls.template_fields)
+    assert task["ui_color"] == cls.ui_color
+    assert list(task["_operator_extra_links"]) == ["Criteo documentation"] or task["_operator_extra_links"]
+    if "attributes" in cls.template_fields:
+        assert task["template_fields_renderers"] == {"attributes": "json"}
+
+
+def serialised(dag: Any) -> Any:
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialization
+    except ImportError:
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+    return Serialization.to_dict(dag)
+
+
+TRIGGERS = [
+    {
+        "report_id": "e0893b6b-be25-477f-9ca3-e6e8c8ec9e30",
+        "report_type": "mpo-realtime",
+        "criteo_conn_id": "criteo_default",
+        "api_version": None,
+        "poll_interval": 60.0,
+        "end_time": 1_795_000_000.25,
+    },
+    {
+        "report_id": "id/with+odd=characters",
+        "report_type": "rm-performance",
+        "criteo_conn_id": "criteo_eu",
+        "api_version": "2026-07",
+        "poll_interval": 5,
+        "end_time": 1_795_000_000.0,
+        "exponential_backoff": True,
+        "max_wait": 600.0,
+        "first_poll_at": 1_794_999_000.5,
+        "end_task": True,
+        "end_failed_task": True,
+        "soft_fail": True,
+        "never_fail": True,
+    },
+]
+
+
+@pytest.mark.parametrize("arguments", TRIGGERS, ids=["least", "all"])
+def test_a_trigger_comes_back_from_the_database_as_it_was(arguments: dict[str, Any]) -> None:
+    path, kwargs = ReportJobTrigger(**arguments).serialize()
+
+    stored = stored_and_read(kwargs)
+
+    assert load(path) is ReportJobTrigger
+    assert set(kwargs) == set(inspect.signature(ReportJobTrigger.__init__).parameters) - {"self"}
+    assert load(path)(**stored).serialize() == (path, kwargs)
+    assert {name: kwargs[name] for name in arguments} == arguments
+
+
+def stored_and_read(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Through the column of Airflow's ``trigger`` table, encrypted as it is there."""
+    from airflow.models.trigger import Trigger
+
+    row = Trigger(classpath="-", kwargs=kwargs)
+    return dict(row.kwargs)
+
+
+def test_no_release_s_waiting_triggers_become_unreadable() -> None:
+    """A trigger that an earlier release wrote must be read by this one: it may wait across an upgrade."""
+    releases = sorted(GOLDEN.glob("trigger-*.json"))
+
+    assert GOLDEN / f"trigger-{released()}.json" in releases
+    for file in releases:
+        for written in json.loads(file.read_text()):
+            cls = load(written["classpath"])
+            trigger = cls(**written["kwargs"])
+            _, kwargs = trigger.serialize()
+            assert {name: kwargs[name] for name in written["kwargs"]} == written["kwargs"], file.name
+            # What has been added since must have a default, so that nothing but the old arguments is needed.
+
+
+def test_this_release_writes_what_its_golden_file_says() -> None:
+    written = json.loads((GOLDEN / f"trigger-{released()}.json").read_text())
+
+    now = [
+        dict(zip(("classpath", "kwargs"), ReportJobTrigger(**arguments).serialize(), strict=True))
+        for arguments in TRIGGERS
+    ]
+
+    assert now == written
+
+
+def released() -> str:
+    return version("airflow-provider-criteo")

@@ -1,0 +1,39 @@
+"""Plays the faults of the selected tests all together, and reports how many held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from matrix import cells, played
+
+_RESULTS = pytest.StashKey[dict[Any, Any]]()
+_SECONDS = pytest.StashKey[float]()
+
+
+@pytest.fixture(scope="session")
+def matrix(request: pytest.FixtureRequest) -> Callable[[str], dict[Any, str | None]]:
+    """What came of the cells of a fault."""
+    chosen = [item.callspec.params["fault"] for item in request.session.items if "matrix" in _fixtures(item)]
+    began = time.monotonic()
+    results = played(cells(chosen))
+    request.config.stash[_RESULTS] = results
+    request.config.stash[_SECONDS] = time.monotonic() - began
+    return lambda fault: {cell: wrong for cell, wrong in results.items() if cell.fault == fault}
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    results = config.stash.get(_RESULTS, None)
+    if results is not None:
+        held = sum(wrong is None for wrong in results.values())
+        faults = len({cell.fault for cell in results})
+        terminalreporter.write_line(
+            f"fault matrix: {held} of {len(results)} held ({faults} faults x calls x modes, once and for ever; "
+            f"{config.stash[_SECONDS]:.0f} s)"
+        )

@@ -1,0 +1,174 @@
+"""Where a report's file may go: the whole file is there, or nothing of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, TransientError
+from airflow_provider_criteo.sandbox import Sandbox
+
+Download = Callable[..., Any]
+CUT = {"at": 1000, "times": 50}
+
+
+# Local disk
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_whole_file_on_the_local_disk(download: Download, tmp_path: Path, prefix: str) -> None:
+    file = tmp_path / "new folder" / "report.csv"
+
+    report = download(f"{prefix}{file}")
+
+    content = file.read_bytes()
+    assert content.count(b"\n") == report.row_count + 1
+    assert (report.size_bytes, report.sha256) == (len(content), sha256(content).hexdigest())
+    assert report.url == f"{prefix}{file}"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_local_file_that_must_not_be_replaced(download: Download, sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    file.write_text("precious")
+
+    with pytest.raises(InvalidInputError, match="overwrite=False"):
+        download(str(file), overwrite=False)
+
+    assert file.read_text() == "precious"
+    assert sandbox.journal("download") == []
+
+
+def test_a_cut_download_leaves_the_local_file_as_it_was(download: Download, sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    file.write_text("yesterday's")
+    sandbox.fault("download", "cut", **CUT)
+
+    with pytest.raises(TransientError):
+        download(str(file))
+
+    assert file.read_text() == "yesterday's"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_cannot_be_made(download: Download, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(DestinationError, match="could not be written"):
+        download(str(tmp_path / "file" / "report.csv"))
+
+    assert (tmp_path / "file").read_text() == "no folder"
+
+
+# S3
+
+
+def test_a_whole_object_in_s3(download: Download, s3: Any, tmp_path: Path) -> None:
+    on_disk = download(str(tmp_path / "same.csv"))
+
+    report = download("s3://lake/criteo/2026-11-23/report.csv", destination_conn_id="aws_default")
+
+    content = s3.read("lake", "criteo/2026-11-23/report.csv")
+    assert (report.size_bytes, report.sha256) == (len(content), sha256(content).hexdigest())
+    assert report.sha256 == on_disk.sha256
+    assert report.url == "s3://lake/criteo/2026-11-23/report.csv"
+    assert s3.keys("lake") == ["criteo/2026-11-23/report.csv"]
+
+
+def test_an_object_is_replaced_as_a_whole(download: Download, s3: Any) -> None:
+    s3.client.put_object(Bucket="lake", Key="report.csv", Body=b"x" * 1_000_000)
+
+    report = download("s3://lake/report.csv", destination_conn_id="aws_default")
+
+    assert len(s3.read("lake", "report.csv")) == report.size_bytes
+    assert s3.keys("lake") == ["report.csv"]
+
+
+def test_an_object_that_must_not_be_replaced(download: Download, sandbox: Sandbox, s3: Any) -> None:
+    s3.client.put_object(Bucket="lake", Key="report.csv", Body=b"precious")
+
+    with pytest.raises(InvalidInputError, match="overwrite=False"):
+        download("s3://lake/report.csv", destination_conn_id="aws_default", overwrite=False)
+
+    assert s3.read("lake", "report.csv") == b"precious"
+    assert sandbox.journal("download") == []
+
+
+def test_an_object_that_is_not_there_may_be_written_without_overwrite(download: Download, s3: Any) -> None:
+    download("s3://lake/report.csv", destination_conn_id="aws_default", overwrite=False)
+
+    assert s3.keys("lake") == ["report.csv"]
+
+
+def test_a_bucket_that_is_not_there(download: Download, s3: Any) -> None:
+    with pytest.raises(DestinationError, match="could not be written") as raised:
+        download("s3://no-such-bucket/report.csv", destination_conn_id="aws_default")
+
+    assert "no-such-bucket" in str(raised.value)
+    assert [bucket["Name"] for bucket in s3.client.list_buckets()["Buckets"]] == ["lake"]
+    assert s3.keys("lake") == []
+
+
+def test_a_cut_download_leaves_nothing_in_the_bucket(download: Download, sandbox: Sandbox, s3: Any) -> None:
+    sandbox.fault("download", "cut", **CUT)
+
+    with pytest.raises(TransientError):
+        download("s3://lake/report.csv", destination_conn_id="aws_default")
+
+    assert s3.keys("lake") == []
+    assert s3.unfinished("lake") == []
+
+
+def test_a_storage_that_does_not_answer(
+    download: Download, sandbox: Sandbox, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_NOWHERE", s3.connection().replace(s3.url, "http://127.0.0.1:9"))
+
+    with pytest.raises(DestinationError, match="could not be written") as raised:
+        download("s3://lake/report.csv", destination_conn_id="aws_nowhere")
+
+    assert "secret" not in str(raised.value)
+
+
+# What is not installed
+
+
+@pytest.mark.parametrize(
+    ("destination", "extra"),
+    [("s3://lake/r.csv", "s3"), ("gs://lake/r.csv", "gcs"), ("abfs://c@a.dfs.core.windows.net/r.csv", "azure")],
+)
+def test_a_storage_that_is_not_installed_names_the_extra_to_install(
+    destination: str, extra: str, tmp_path: Path
+) -> None:
+    # In a process of its own, which finds none of the packages.
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(("s3fs", "gcsfs", "adlfs")))
+from airflow_provider_criteo.hooks.destination import Destination
+try:
+    Destination(sys.argv[1]).require_free()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, destination],
+        capture_output=True,
+        text=True,
+        env={"AIRFLOW_HOME": str(tmp_path), "PATH": ""},
+    )
+
+    assert "InvalidInputError" in done.stdout, done.stdout + done.stderr
+    assert f"pip install 'airflow-provider-criteo[{extra}]'" in done.stdout
+
+
+def test_a_scheme_that_no_one_knows(tmp_path: Path) -> None:
+    from airflow_provider_criteo.hooks.destination import Destination
+
+    with pytest.raises(InvalidInputError, match="smb"):
+        Destination("smb://server/share/r.csv").require_free()

@@ -1,0 +1,211 @@
+"""The whole catalogue through the client, and everything that can be wrong in naming a piece of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox_caller import ATTRIBUTES
+
+from airflow_provider_criteo.api.client import CriteoClient
+from airflow_provider_criteo.api.problems import InvalidInputError
+from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES, JobState, get_report_type
+from airflow_provider_criteo.sandbox import Sandbox
+
+ACCOUNT = {"rm-brand-catalog", "rm-seller-catalog", "rm-catalog", "rm-sellers-catalog"}
+REALTIME = ATTRIBUTES["mpo-realtime"]
+
+
+def account_of(report_type: str) -> str | None:
+    return "7" if REPORT_TYPES[report_type].needs_account_id else None
+
+
+@pytest.mark.parametrize("report_type", list(REPORT_TYPES))
+def test_create_pending_done_download(report_type: str, client: CriteoClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    job = client.create_report_job(report_type, ATTRIBUTES[report_type], account_of(report_type))
+    assert (job.state, job.report_type) == (JobState.PENDING, report_type)
+    assert client.get_report_job(job.report_id, report_type).state is JobState.PENDING
+    sandbox.finish(job.report_id, file_rows=7)
+    done = client.get_report_job(job.report_id, report_type)
+    assert (done.state, done.report_id) == (JobState.DONE, job.report_id)
+    report = client.download_report(job.report_id, tmp_path / "report", report_type)
+    assert (tmp_path / "report").stat().st_size == report.size_bytes > 0
+    assert report.row_count in (7, None)
+    assert [made["report_type"] for made in sandbox.jobs()] == [report_type]
+
+
+@pytest.mark.parametrize("report_type", list(REPORT_TYPES))
+def test_the_default_version_is_called_and_the_clients_and_the_calls_own_win(
+    report_type: str, client: CriteoClient, sandbox: Sandbox
+) -> None:
+    row = REPORT_TYPES[report_type]
+    job = client.create_report_job(report_type, ATTRIBUTES[report_type], account_of(report_type))
+    client.get_report_job(job.report_id, report_type)
+    for version in row.versions:
+        client.api_version = row.versions[0]
+        client.get_report_job(job.report_id, report_type, api_version=version)
+        client.api_version = version
+        client.get_report_job(job.report_id, report_type)
+    called = [call["version"] for call in sandbox.journal("status")]
+    assert called == [row.default_version, *(version for version in row.versions for _ in range(2))]
+
+
+def test_defaults_are_stable_versions_for_retail_media_and_preview_else() -> None:
+    for row in REPORT_TYPES.values():
+        stable = [version for version in row.versions if version[0].isdigit()]
+        assert row.default_version == (("2026-07" if "2026-07" in stable else stable[-1]) if stable else "preview")
+
+
+def test_the_accounts_are_asked_of_the_catalogs_alone() -> None:
+    assert {row.id for row in REPORT_TYPES.values() if row.needs_account_id} == ACCOUNT
+
+
+# Wrong names
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        ("mpo-realtme", "mpo-realtime"),
+        ("rm_performance", "rm-performance"),
+        ("statistic", "statistics"),
+        ("RM-CATALOG", None),
+        ("", None),
+        (None, None),
+        (["mpo-realtime"], "mpo-realtime"),
+        (7, None),
+    ],
+)
+def test_a_wrong_report_type_lists_the_valid_ones_and_the_nearest(wrong: Any, nearest: str | None) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        get_report_type(wrong)
+    message = str(raised.value)
+    assert f"report_type={wrong!r}" in message
+    assert [row for row in REPORT_TYPES if row not in message] == []
+    assert (f"did you mean {nearest!r}?" in message) if nearest else ("did you mean" not in message)
+
+
+UNSERVED = [
+    (row.id, version) for row in REPORT_TYPES.values() for version in API_VERSIONS if version not in row.versions
+]
+
+
+@pytest.mark.parametrize(("report_type", "version"), UNSERVED)
+def test_a_version_that_does_not_serve_the_type_is_refused_before_any_call(
+    report_type: str, version: str, client: CriteoClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    for call in (
+        lambda: client.create_report_job(report_type, {}, account_of(report_type), api_version=version),
+        lambda: client.get_report_job("1", report_type, api_version=version),
+        lambda: client.download_report("1", tmp_path / "report", report_type, api_version=version),
+    ):
+        with pytest.raises(InvalidInputError) as raised:
+            call()
+        message = str(raised.value)
+        assert f"api_version={version!r} does not serve report type {report_type!r}" in message
+        assert ", ".join(sorted(REPORT_TYPES[report_type].versions)) in message
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("report_type", "wrong", "nearest"),
+    [("mpo-realtime", "experimantal", "experimental"), ("rm-performance", "2026-7", "2026-07"), ("products", "v1", "")],
+)
+def test_a_wrong_version_names_the_nearest(
+    report_type: str, wrong: str, nearest: str, client: CriteoClient, sandbox: Sandbox
+) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        client.create_report_job(report_type, {}, api_version=wrong)
+    assert ("did you mean" in str(raised.value)) == bool(nearest)
+    assert f"did you mean {nearest!r}?" in str(raised.value) or not nearest
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize("account_id", [None, "", "  "])
+def test_a_missing_account_is_named(account_id: str | None, client: CriteoClient, sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidInputError, match=r"account_id=.*'rm-catalog' needs the id of a Retail Media account"):
+        client.create_report_job("rm-catalog", {}, account_id)
+    assert sandbox.journal() == []
+
+
+def test_an_account_too_many_is_named(client: CriteoClient, sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidInputError, match=r"account_id='7': report type 'mpo-realtime' takes no account_id"):
+        client.create_report_job("mpo-realtime", REALTIME, "7")
+    assert sandbox.journal() == []
+
+
+def test_an_account_is_quoted_into_the_path(client: CriteoClient, sandbox: Sandbox) -> None:
+    client.create_report_job("rm-catalog", {}, "7/8?9")
+    (create,) = sandbox.journal("create")
+    assert create["path"] == "/2026-07/retail-media/accounts/7%2F8%3F9/catalogs"
+    assert create["account_id"] == "7/8?9"
+
+
+@pytest.mark.parametrize("report_id", ["", " ", None, "None", "null", True, [], 1.5])
+def test_no_report_id_is_named(report_id: Any, client: CriteoClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="report_id="):
+        client.get_report_job(report_id)
+    with pytest.raises(InvalidInputError, match="report_id="):
+        client.download_report(report_id, tmp_path / "report")
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        (None, "attributes=None is a NoneType; allowed: a dict"),
+        ([{"advertiserIds": []}], "is a list; allowed: a dict"),
+        ("{'advertiserIds'", "is text that is no JSON"),
+        ("[1]", "is a list; allowed: a dict"),
+        ({"advertiserIds": {"1"}}, "attributes.advertiserIds={'1'} is a set; allowed: text"),
+        ({"filters": {"ids": [1, float("nan")]}}, "attributes.filters.ids[1]=nan is a float"),
+    ],
+)
+def test_attributes_that_cannot_be_sent_are_named(
+    attributes: Any, said: str, client: CriteoClient, sandbox: Sandbox
+) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        client.create_report_job("mpo-realtime", attributes)
+    assert said in str(raised.value)
+    assert sandbox.journal() == []
+
+
+# A new row
+
+
+def test_a_new_row_is_created_waited_for_and_downloaded(
+    client: CriteoClient, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = new_row()
+    monkeypatch.setitem(REPORT_TYPES, row.id, row)
+    sandbox.configure(pending_seconds=0.3, file_rows=3)
+    job = client.create_report_job("keyword-bids", {"advertiserIds": ["1"]})
+    job = client.wait_for_report_job(job.report_id, "keyword-bids", poll_interval=0.1, timeout=10)
+    report = client.download_report(job.report_id, tmp_path / "report", "keyword-bids", job=job)
+    assert (tmp_path / "report").stat().st_size == report.size_bytes > 0
+    assert {
+        call["path"].rpartition("/")[0] for call in sandbox.journal() if call["call"] in ("status", "download")
+    } == {
+        "/experimental/marketing-solutions/keyword-bids/jobs",
+        "/experimental/marketing-solutions/keyword-bids/files",
+    }
+    assert get_report_type("keyword-bids") is row
+
+
+def new_row() -> Any:
+    """A report type that Criteo does not have."""
+    return replace(
+        REPORT_TYPES["products"],
+        id="keyword-bids",
+        title="Keyword bids",
+        create_path="/{version}/marketing-solutions/keyword-bids",
+        status_path="/{version}/marketing-solutions/keyword-bids/jobs/{reportId}",
+        output_path="/{version}/marketing-solutions/keyword-bids/files/{reportId}",
+        versions=("experimental",),
+        default_version="experimental",
+        required=("advertiserIds",),
+        optional=(),
+        resource_type="KeywordBids",
+    )

@@ -1,0 +1,136 @@
+"""The hook: an Airflow connection in, a client of its own settings out; nothing is asked before it is needed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_criteo.exceptions import AuthenticationError, DestinationError, InvalidInputError
+from airflow_provider_criteo.hooks.criteo import CriteoHook
+from airflow_provider_criteo.sandbox import Sandbox
+
+ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}
+
+
+def test_nothing_is_asked_before_it_is_needed(criteo_sandbox: Sandbox) -> None:
+    CriteoHook().get_conn()
+    assert not criteo_sandbox.journal()
+
+
+def test_get_conn_is_authenticated_at_criteos_host_alone(criteo_sandbox: Sandbox) -> None:
+    session = CriteoHook().get_conn()
+    url = criteo_sandbox.url + "/2026-07/retail-media/accounts"
+    assert session.get(url, timeout=5).status_code == 200
+    assert session.get(url.replace("127.0.0.1", "localhost"), timeout=5).status_code == 401
+    assert "authorization" not in criteo_sandbox.journal()[-1]["headers"]
+
+
+def test_the_three_steps(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    hook = CriteoHook()
+    job = hook.create_report_job("mpo-realtime", ATTRIBUTES)
+    assert hook.get_report_job(job.report_id).state.value == "done"
+    report = hook.download_report(job.report_id, str(tmp_path / "report.csv"))
+    assert report.url == str(tmp_path / "report.csv")
+    assert report.size_bytes == (tmp_path / "report.csv").stat().st_size
+
+
+def test_attributes_may_be_json_text(criteo_sandbox: Sandbox) -> None:
+    CriteoHook().create_report_job("mpo-realtime", json.dumps(ATTRIBUTES))
+    assert criteo_sandbox.jobs()[0]["attributes"] == ATTRIBUTES
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_overwrite(criteo_sandbox: Sandbox, tmp_path: Path, overwrite: bool) -> None:
+    hook = CriteoHook()
+    job = hook.create_report_job("mpo-realtime", ATTRIBUTES)
+    file = tmp_path / "report.csv"
+    file.write_bytes(b"before")
+    if overwrite:
+        hook.download_report(job.report_id, str(file))
+        assert file.read_bytes() != b"before"
+    else:
+        with pytest.raises(InvalidInputError, match="exists, and overwrite=False"):
+            hook.download_report(job.report_id, str(file), overwrite=False)
+        assert file.read_bytes() == b"before"
+        assert not criteo_sandbox.journal("download")
+
+
+def test_a_file_below_a_file_cannot_be(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    hook = CriteoHook()
+    job = hook.create_report_job("mpo-realtime", ATTRIBUTES)
+    (tmp_path / "file").write_bytes(b"before")
+    with pytest.raises(DestinationError, match="could not be written"):
+        hook.download_report(job.report_id, str(tmp_path / "file" / "report.csv"))
+
+
+# test_connection
+
+
+def test_a_connection_that_works(criteo_sandbox: Sandbox) -> None:
+    works, message = CriteoHook().test_connection()
+    assert works, message
+    assert criteo_sandbox.client_id in message
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"password": "a-wrong-secret"}, "does not accept the credentials"),
+        ({"login": "nobody"}, "does not accept the credentials"),
+        ({"host": "http://127.0.0.1:9"}, "the connection failed"),
+        ({"host": "http://api.criteo.com"}, "allowed: https"),
+        ({"login": ""}, "login"),
+    ],
+    ids=str,
+)
+def test_a_connection_that_does_not_work(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], told: str
+) -> None:
+    connection = {**json.loads(criteo_sandbox.connection()), **change}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", json.dumps(connection))
+    works, message = CriteoHook().test_connection()
+    assert not works
+    assert told in message
+    assert "a-wrong-secret" not in message
+    assert criteo_sandbox.client_secret not in message
+
+
+@pytest.mark.parametrize("fault", ["delay-before", "drip", "http-500", "html-200", "redirect-other-host", "empty-200"])
+@pytest.mark.parametrize("call", ["token", "any"])
+def test_testing_a_connection_never_raises_and_takes_less_than_ten_seconds(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str, call: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _with_a_new_token(criteo_sandbox))
+    criteo_sandbox.fault(call, fault, times=None, seconds=20)
+    began = time.monotonic()
+    works, message = CriteoHook().test_connection()
+    assert not works
+    assert message
+    assert time.monotonic() - began < 10
+
+
+def test_an_application_without_consent(criteo_sandbox: Sandbox) -> None:
+    criteo_sandbox.configure(consent=False)
+    works, message = CriteoHook().test_connection()
+    assert not works
+    assert "consent" in message
+
+
+def test_a_wrong_secret_is_an_error_that_does_not_show_it(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {**json.loads(criteo_sandbox.connection()), "password": "a-wrong-secret"}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", json.dumps(connection))
+    with pytest.raises(AuthenticationError) as caught:
+        CriteoHook().get_report_job("1")
+    assert "a-wrong-secret" not in str(caught.value)
+
+
+def _with_a_new_token(sandbox: Sandbox) -> str:
+    """The connection by another name of the host, and another client, whose token nobody has yet."""
+    client_id = f"client-{time.monotonic_ns()}"
+    sandbox.configure(clients={client_id: "a-secret"})
+    return json.dumps({**json.loads(sandbox.connection()), "login": client_id, "password": "a-secret"})
