@@ -50,9 +50,9 @@ class Destination:
             needs is not installed.
         :raises DestinationError: the storage cannot be reached.
         """
-        if self._local is not None and self._local.is_dir():
-            raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
         with self._storage_errors():
+            if self._local is not None and self._local.is_dir():
+                raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
             path = self._local or self._object_path()
             exists = not self._overwrite and path.exists()
         if exists:

@@ -33,7 +33,7 @@ CONFORMANCE = {
 }
 
 
-class Wrong(Exception):
+class WrongError(Exception):
     """What a check found."""
 
 
@@ -64,10 +64,10 @@ def conformance(home: Path) -> dict[str, str]:
 
 def expect(holds: bool, what: str) -> None:
     """
-    :raises Wrong: it does not hold.
+    :raises WrongError: it does not hold.
     """
     if not holds:
-        raise Wrong(what)
+        raise WrongError(what)
 
 
 class Runs:
@@ -84,11 +84,11 @@ class Runs:
     def check(self, dag_id: str) -> None:
         """Wait for the run, and look at what came of it.
 
-        :raises Wrong: something else than it should be.
+        :raises WrongError: something else than it should be.
         """
         run_id = self.run_ids[dag_id]
         if self.stack.wait(dag_id, run_id, timeout=400) != "success":
-            raise Wrong(self._logs(dag_id, run_id))
+            raise WrongError(self._logs(dag_id, run_id))
         with (self.lake / f"{dag_id}.csv").open(newline="") as file:
             expect(len(list(csv.DictReader(file))) == 10, "the file has not the report's ten rows")
         retried = [ti.name for ti in self.stack.task_instances(dag_id, run_id) if ti.try_number != 1]
@@ -108,7 +108,7 @@ class Runs:
     def deprecations(self) -> None:
         """Look for deprecations of the package's causing in all logs.
 
-        :raises Wrong: there are some, or the canary is not among them.
+        :raises WrongError: there are some, or the canary is not among them.
         """
         found = {
             line.strip()
@@ -129,7 +129,7 @@ def on_airflow(home: Path, dag_ids: list[str]) -> dict[str, str]:
         try:
             action()
             results[check] = OK
-        except Wrong as wrong:
+        except WrongError as wrong:
             results[check] = str(wrong)
 
     modules = [
@@ -171,7 +171,7 @@ def main() -> int:
         if not arguments.quick:
             results |= conformance(home)
         results |= on_airflow(home, ["one_task"] if arguments.quick else ["reschedule", "deferred", "one_task"])
-    except Exception:
+    except Exception:  # noqa: BLE001 - told in the table
         results["the cell"] = traceback.format_exc()
     (home / "results.json").write_text(json.dumps(results))
     return 0 if set(results.values()) == {OK} else 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -48,6 +51,36 @@ with warnings.catch_warnings():
 print(json.dumps([text for text in caught if "airflow_provider_criteo" in text]))
 """
     assert json.loads(run(code, *modules(), home=tmp_path, warnings="default")) == []
+
+
+def taken_from_airflow() -> list[tuple[str, str, str]]:
+    """Module of the package, module of Airflow, name: of every import that is not for type checkers alone, nor tried."""
+    found = []
+
+    def visit(node: ast.AST, module: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Try) or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+                continue
+            if isinstance(child, ast.ImportFrom) and (child.module or "").startswith("airflow."):
+                found.extend((module, child.module or "", alias.name) for alias in child.names)
+            visit(child, module)
+
+    for module in modules():
+        file = importlib.util.find_spec(module).origin
+        visit(ast.parse(Path(file).read_text()), module)
+    return found
+
+
+def test_this_airflow_has_every_name_that_the_package_takes_from_it() -> None:
+    # Most are imported inside a function, so that importing the package does not show that one is missing.
+    missing = [
+        taken
+        for taken in taken_from_airflow()
+        if "openlineage" not in taken[1] and not hasattr(importlib.import_module(taken[1]), taken[2])
+    ]
+
+    assert len(taken_from_airflow()) > 20
+    assert missing == []
 
 
 def test_importing_sensor_and_operators_stays_light(tmp_path: Path) -> None:
