@@ -6,6 +6,8 @@ PYTHON := $(BIN)/python
 # Where this is set, every Airflow process compiles all of Airflow anew.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
+# Nothing of the user's own Airflow is read or written.
+export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ airflow: setup ## a real Airflow with the example DAGs and its UI, until Ctrl-C
 	@$(PYTHON) -m dev.demo --stay
 
 test: setup ## the fast tests
-	$(PYTHON) -m pytest tests --ignore=tests/airflow --ignore=tests/contract
+	$(PYTHON) -m pytest tests -n 6 --dist loadfile --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs
 
 lint: setup ## ruff, import-linter
 	$(BIN)/ruff check .

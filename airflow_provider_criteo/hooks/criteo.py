@@ -52,8 +52,6 @@ class CriteoHook(BaseHook):
 
         :raises InvalidInputError: a field of the connection cannot be right.
         """
-        from airflow.providers.common.compat.sdk import mask_secret
-
         connection = self.get_connection(self.criteo_conn_id)
         return client_of(connection_settings(connection), mask_secret)
 
@@ -138,7 +136,7 @@ class CriteoHook(BaseHook):
         try:
             settings = connection_settings(self.get_connection(self.criteo_conn_id))
             settings = replace(settings, timeout=min(settings.timeout or _TEST_TIMEOUT, _TEST_TIMEOUT))
-            client = client_of(settings, _mask())
+            client = client_of(settings, mask_secret)
             with client:
                 accounts = client.describe_application()
             return True, f"Criteo answers for client id {settings.client_id}: it sees {accounts}."
@@ -170,10 +168,18 @@ def _form() -> dict[str, Any]:
     return form
 
 
-def _mask() -> Callable[[str], None]:
-    from airflow.providers.common.compat.sdk import mask_secret
-
-    return mask_secret
+def mask_secret(secret: str) -> None:
+    """Keep a secret out of Airflow's logs."""
+    try:
+        from airflow.sdk.log import mask_secret as mask
+    except ImportError:
+        try:
+            # Airflow 3.0
+            from airflow.sdk.execution_time.secrets_masker import mask_secret as mask  # type: ignore[no-redef]
+        except ImportError:
+            # Airflow 2
+            from airflow.utils.log.secrets_masker import mask_secret as mask  # type: ignore[import-not-found, no-redef]
+    mask(secret)
 
 
 def connection_settings(connection: Connection) -> ConnectionSettings:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_criteo.api import problems
 from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace, RateLimit
-from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings
+from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings, mask_secret
 from airflow_provider_criteo.hooks.observability import count
 
 if TYPE_CHECKING:
@@ -224,8 +224,6 @@ async def _mask(secret: str) -> None:
     try:
         from airflow.sdk.log import amask_secret
     except ImportError:
-        from airflow.providers.common.compat.sdk import mask_secret
-
         await asyncio.to_thread(mask_secret, secret)
     else:
         await amask_secret(secret)

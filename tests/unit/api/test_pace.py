@@ -67,18 +67,29 @@ class World:
         """Make so many successful calls as fast as the paces allow; the seconds it took."""
         began, done = self.now, 0
         order: Iterator[int] = iter(range(10**9))
+        next_go: dict[int, float] = {}
+
+        def go(pace: Pace, moment: float) -> None:
+            """One pending attempt per pace, the earliest asked for."""
+            if moment < next_go.get(id(pace), math.inf):
+                next_go[id(pace)] = moment
+                heapq.heappush(self.events, (moment, next(order), ("go", pace)))
+
         for pace in paces:
-            heapq.heappush(self.events, (self.now, next(order), ("go", pace)))
+            go(pace, self.now)
         while done < calls and self.now < began + until:
             self.now, _, event = heapq.heappop(self.events)
             kind, pace, *rest = event  # type: ignore[misc]
             if kind == "go":
+                if self.now != next_go.get(id(pace)):
+                    continue
+                del next_go[id(pace)]
                 wait = pace.try_start()
                 if wait <= 0:
                     heapq.heappush(self.events, (self.now + self.latency / 2, next(order), ("arrive", pace)))
-                    heapq.heappush(self.events, (self.now, next(order), ("go", pace)))
+                    go(pace, self.now)
                 elif wait < math.inf:
-                    heapq.heappush(self.events, (self.now + wait, next(order), ("go", pace)))
+                    go(pace, self.now + wait)
             elif kind == "arrive":
                 answer = self.server.reply(self.now)
                 heapq.heappush(self.events, (self.now + self.latency / 2, next(order), ("back", pace, answer)))
@@ -86,7 +97,7 @@ class World:
                 limited, rate = rest[0]
                 pace.finished(rate, limited=limited)
                 done += not limited
-                heapq.heappush(self.events, (self.now, next(order), ("go", pace)))
+                go(pace, self.now)
         self.events.clear()
         return self.now - began
 

@@ -146,18 +146,21 @@ asyncio.run(main())
 def test_two_triggerers_that_share_nothing_converge(world: World) -> None:
     report_ids = world.create(60, pending_seconds=0)
     world.sandbox.configure(rate_limit=10, rate_window=5.0)
-    started = time.time()
     processes = [
         subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, *part], stdout=subprocess.PIPE, text=True)
         for part in (report_ids[:30], report_ids[30:])
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=150)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
     assert all(output.count("'ended'") == 30 for output in outputs), outputs
     # 60 calls at 10 in 5 s need 25 s; the two share them without being told of each other.
     calls = world.calls()
     assert calls[-1]["time"] - calls[0]["time"] <= 2 * 25
     assert world.statuses().count(429) <= 0.25 * len(calls)
-    assert time.time() - started < 120
 
 
 # The connection
