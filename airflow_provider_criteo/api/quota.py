@@ -22,6 +22,9 @@ MOST_CONCURRENT = 4
 """Calls under way at once: enough for 250 a minute at a second each."""
 
 _LONGEST_WAIT = 3600.0
+_SAME_RESET = 1.0
+"""Seconds by which two replies may differ in when the same window ends: they round, and travel."""
+
 _EPOCH_MILLISECONDS = 1e11
 
 
@@ -205,8 +208,11 @@ class Pace:
         self._forget_old_calls(now)
         if rate.remaining is not None and rate.reset_in is not None:
             self._limit = rate.limit or self._limit
-            self._remaining = rate.remaining
-            self._remaining_until = now + rate.reset_in + self._grace
+            until = now + rate.reset_in + self._grace
+            # Replies overtake each other: within a window, the fewest left is the latest news.
+            same_window = self._remaining is not None and abs(until - self._remaining_until) < _SAME_RESET
+            self._remaining = min(rate.remaining, self._remaining or 0) if same_window else rate.remaining
+            self._remaining_until = max(until, self._remaining_until) if same_window else until
         elif now >= self._remaining_until:
             self._remaining = None
         self._grow(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class World:
         """Make so many successful calls as fast as the paces allow; the seconds it took."""
         began, done = self.now, 0
         order: Iterator[int] = iter(range(10**9))
+        latency = random.Random(7)  # replies overtake each other
         next_go: dict[int, float] = {}
 
         def go(pace: Pace, moment: float) -> None:
@@ -86,13 +88,14 @@ class World:
                 del next_go[id(pace)]
                 wait = pace.try_start()
                 if wait <= 0:
-                    heapq.heappush(self.events, (self.now + self.latency / 2, next(order), ("arrive", pace)))
+                    arrival = self.now + self.latency * latency.random()
+                    heapq.heappush(self.events, (arrival, next(order), ("arrive", pace)))
                     go(pace, self.now)
                 elif wait < math.inf:
                     go(pace, self.now + wait)
             elif kind == "arrive":
                 answer = self.server.reply(self.now)
-                heapq.heappush(self.events, (self.now + self.latency / 2, next(order), ("back", pace, answer)))
+                heapq.heappush(self.events, (self.now + self.latency * latency.random(), next(order), ("back", pace, answer)))
             else:
                 limited, rate = rest[0]
                 pace.finished(rate, limited=limited)
