@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test lint types contract test-airflow test-kill test-celery soak bench matrix docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix docs build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -26,7 +26,22 @@ airflow: setup ## a real Airflow with the example DAGs and its UI, until Ctrl-C
 	@$(PYTHON) -m dev.demo --stay
 
 test: setup ## the fast tests
-	$(PYTHON) -m pytest tests -n 6 --dist loadfile --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs
+	$(PYTHON) -m pytest tests -n 6 --dist loadfile --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs --ignore=tests/unit/triggers
+
+test-triggers: setup ## the triggers' tests, one by one: they measure
+	$(PYTHON) -m pytest tests/unit/triggers
+
+test-docs: setup ## every code block and table of the documentation
+	$(PYTHON) -m pytest tests/docs
+
+test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
+	$(PYTHON) -m pytest tests/faults -s
+
+test-secrets: setup ## no secret anywhere, on a real Airflow at level DEBUG
+	$(PYTHON) -m pytest tests/airflow/test_secrets.py --timeout 900 -s
+
+test-scale: setup ## 200 sensors deferred at once on a real Airflow
+	$(PYTHON) -m pytest tests/airflow/test_deferred_at_scale.py --timeout 900 -s
 
 lint: setup ## ruff, import-linter
 	$(BIN)/ruff check .
@@ -40,7 +55,7 @@ contract: setup ## the catalogue and the sandbox against Criteo's specifications
 	$(PYTHON) -m pytest tests/contract
 
 test-airflow: setup ## on a real Airflow, in a few minutes
-	$(PYTHON) -m pytest tests/airflow --timeout 900 -m "not kill and not celery"
+	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_parallelism.py --timeout 900
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill
@@ -54,8 +69,8 @@ soak: setup ## ten minutes of reports with faults and kills
 bench: setup ## measure, beside peers and limits of the same run
 	$(PYTHON) -m benchmarks
 
-matrix: ## every supported Airflow, on the Pythons that it allows
-	dev/matrix.sh
+matrix: setup ## every supported Airflow, on the Pythons that it allows
+	$(PYTHON) -m dev.matrix
 
 docs: setup ## build the documentation; a warning is an error
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r dev/docs_requirements.txt

@@ -95,7 +95,9 @@ class World:
                     go(pace, self.now + wait)
             elif kind == "arrive":
                 answer = self.server.reply(self.now)
-                heapq.heappush(self.events, (self.now + self.latency * latency.random(), next(order), ("back", pace, answer)))
+                heapq.heappush(
+                    self.events, (self.now + self.latency * latency.random(), next(order), ("back", pace, answer))
+                )
             else:
                 limited, rate = rest[0]
                 pace.finished(rate, limited=limited)

@@ -119,9 +119,7 @@ def test_a_destination_that_must_not_be_replaced_is_looked_at_before_a_job_is_ma
     assert file.read_bytes() == b"before"
 
 
-@pytest.mark.parametrize(
-    "destination", ["{folder}/a file/report.csv", "{folder}/{long}", "/proc/report.csv"]
-)
+@pytest.mark.parametrize("destination", ["{folder}/a file/report.csv", "{folder}/{long}", "/proc/report.csv"])
 def test_a_storage_that_refuses_is_told_and_leaves_nothing(
     criteo_sandbox: Sandbox, tmp_path: Path, destination: str
 ) -> None:
