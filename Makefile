@@ -66,8 +66,8 @@ test-celery: setup ## on CeleryExecutor with two workers (installs PostgreSQL an
 soak: setup ## ten minutes of reports with faults and kills
 	$(PYTHON) -m benchmarks.soak
 
-bench: setup ## measure, beside peers and limits of the same run
-	$(PYTHON) -m benchmarks
+bench: setup ## measure the download, beside curl in the same run
+	$(PYTHON) -m benchmarks.download
 
 matrix: setup ## every supported Airflow, on the Pythons that it allows
 	$(PYTHON) -m dev.matrix
