@@ -1,7 +1,9 @@
 """
 ### One report per day
 
-Each run reports its own data interval and overwrites its own file, so that a backfill or a cleared run is safe.
+Each run reports its own data interval and overwrites its own file, so that a backfill or a cleared run is safe:
+
+    airflow backfill create --dag-id example_criteo_backfill --from-date 2026-11-01 --to-date 2026-11-07
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 
 import pendulum
 from airflow import DAG
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 
@@ -17,7 +20,8 @@ LAKE = os.environ.get("CRITEO_LAKE", "file:///tmp/criteo")
 
 with DAG(
     dag_id="example_criteo_backfill",
-    schedule="@daily",
+    # Plain "@daily" has an empty data interval from Airflow 3 on.
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=pendulum.datetime(2026, 11, 1, tz="UTC"),
     catchup=False,
     default_args={"retries": 2},

@@ -30,8 +30,6 @@ from airflow.triggers.base import (
     TriggerEvent,
 )
 
-LONGEST_RUN = 150.0
-
 
 @dataclass
 class TaskInstance:
@@ -54,11 +52,13 @@ class Run:
     :param make: makes the task anew, as every worker that takes it up does.
     :param on_deferral: told of each trigger before it starts.
     :param context: of the task.
+    :param longest: seconds that it may take.
     """
 
     make: Callable[[], Any]
     on_deferral: Callable[[BaseTrigger], None] = lambda trigger: None
     context: dict[str, Any] = field(default_factory=lambda: {"ti": TaskInstance()})
+    longest: float = 150.0
     workers: int = 0
     deferrals: list[TaskDeferred] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -80,14 +80,14 @@ class Run:
                 now = datetime.now(timezone.utc)
                 ti.first_reschedule = ti.first_reschedule or now
                 self.waits.append((again.reschedule_date - now).total_seconds())
-                if time.monotonic() - began + self.waits[-1] > LONGEST_RUN:
+                if time.monotonic() - began + self.waits[-1] > self.longest:
                     raise TimeoutError(f"the task comes back in {self.waits[-1]:.0f} s") from None
                 time.sleep(max(0.0, self.waits[-1]))
             except TaskDeferred as deferred:
                 self.deferrals.append(deferred)
                 self.on_deferral(deferred.trigger)
                 event = asyncio.run(
-                    asyncio.wait_for(_first_event(deferred.trigger), LONGEST_RUN - (time.monotonic() - began))
+                    asyncio.wait_for(_first_event(deferred.trigger), self.longest - (time.monotonic() - began))
                 )
                 if isinstance(event, TaskSuccessEvent):
                     return self.context["ti"].xcoms.get("return_value")

@@ -58,6 +58,13 @@ for _code in STATUS_PROBLEMS:
         _status(_code)
 
 
+@fault("echo", "a problem that repeats the request's credentials: its header Authorization, its body (status)")
+async def _echo(play: Play) -> Reply:
+    sent = f"{play.call.headers.get('authorization', '')} {play.call.body.decode(errors='replace')}"
+    play.params.update({"detail": sent} if play.call.kind != "token" else {"title": sent})
+    return status_reply(play, int(play.param("status", 400)))
+
+
 def _limited(name: str, description: str, headers: Callable[[Play, float], dict[str, str]]) -> None:
     @fault(f"http-429-{name}", f"HTTP 429 {description} (seconds, limit)")
     async def play(play: Play) -> Reply:

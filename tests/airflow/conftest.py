@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import S3, s3_server
 
 from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack
@@ -46,12 +47,22 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def criteo_env(_sandbox: Sandbox, lake: Path) -> dict[str, str]:
-    """What a stack needs to work with the sandbox."""
+def s3() -> Iterator[S3]:
+    """An S3 server with a bucket ``lake``, to which ``aws_default`` leads."""
+    with s3_server() as server:
+        server.client.create_bucket(Bucket="lake")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def criteo_env(_sandbox: Sandbox, lake: Path, s3: S3) -> dict[str, str]:
+    """What a stack needs to work with the sandbox and the S3 server."""
     return {
         "AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(),
         "AIRFLOW_CONN_CRITEO_WRONG": _sandbox.connection().replace(SECRET, "wr+ong/se=cr&et%"),
+        "AIRFLOW_CONN_AWS_DEFAULT": s3.connection(),
         "CRITEO_LAKE": f"file://{lake}",
+        "CRITEO_BUCKET": "s3://lake/criteo",
     }
 
 

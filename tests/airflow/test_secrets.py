@@ -64,6 +64,10 @@ FAULTS: dict[str, Callable[[Sandbox], None]] = {
         outcome="Failure", message=echo(sandbox), problems=problems(sandbox)
     ),
     "job_warned": lambda sandbox: sandbox.configure(warnings=problems(sandbox)),
+    "token_repeats": always("token", "echo"),
+    "create_repeats": always("create", "echo"),
+    "status_repeats": always("status", "echo", status=500),
+    "download_repeats": always("download", "echo", status=403),
     "download_cut": always("download", "cut", at=10),
     "download_problem": echoing("download", "problem-200"),
     "download_redirected": always("download", "redirect-other-host"),
@@ -82,7 +86,7 @@ def wrong_secret(sandbox: Sandbox) -> str:
 
 def connection(fault: str, sandbox: Sandbox) -> str:
     """The connection that leads to a sandbox, as good as the fault allows."""
-    extras: dict[str, Any] = {"timeout": 3}
+    extras: dict[str, Any] = {"timeout": 3, "refresh_token": sandbox.refresh_token}
     if fault.startswith("refresh_token"):
         extras["grant_type"] = "refresh_token"
     found = json.loads(sandbox.connection(**extras))
@@ -193,9 +197,17 @@ def test_no_secret_is_left_anywhere(
     for fault in set(FAULTS) - MAKE_NO_JOB:
         assert all(job["report_id"] in everything for job in sandboxes[fault].jobs() if job["polls"])
     echoed = {
-        fault for fault in FAULTS if any(fault in name and "sandbox-echo" in text for name, text in files.items())
+        fault
+        for fault in FAULTS
+        if any(f"dag_id={fault}/" in name and "sandbox-echo" in text for name, text in files.items())
+    }
+    repeated = {
+        fault
+        for fault in FAULTS
+        if any(f"dag_id={fault}/" in name and re.search(r"Bearer \*\*\*", text) for name, text in files.items())
     }
     assert echoed >= {"wrong_secret_echoed", "token_400_echoed", "create_403", "create_400", "status_403", "job_failed"}
+    assert repeated >= {"create_repeats", "status_repeats", "download_repeats"}
     assert sum(name.startswith("access token") for name in secrets.values()) >= 20
     assert any(fault in everything for fault in ("Criteo gave a new refresh token",))
 

@@ -71,6 +71,7 @@ CALLS = ("token", "create", "status", "download")
 # fault: token, create, status, download
 TABLE: dict[str, _Row] = {
     "http-400": (UNAUTHORIZED, INVALID, INVALID, INVALID),
+    "echo": (UNAUTHORIZED, INVALID, INVALID, INVALID),
     "http-401": (UNAUTHORIZED, RENEWED, RENEWED, RENEWED),
     "http-403": (UNAUTHORIZED, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     "http-404": (PASSES, FORWARDED, FORWARDED, FORWARDED),

@@ -1,0 +1,123 @@
+"""Every example DAG runs as it is on a real Airflow, against the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from s3_server import S3
+
+from airflow_provider_criteo.api.client import CriteoClient
+from airflow_provider_criteo.api.reports import REPORT_TYPES
+from airflow_provider_criteo.sandbox import Sandbox
+from dev.airflow_stack import AirflowStack
+
+EXAMPLES = {file.stem for file in (Path(__file__).parents[2] / "example_dags").glob("*.py")}
+
+
+@pytest.fixture(autouse=True)
+def _short(sandbox: Sandbox) -> None:
+    sandbox.configure(pending_seconds=4)
+
+
+def path(url: str) -> Path:
+    return Path(url.removeprefix("file://"))
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def test_each_example_is_run_by_a_test() -> None:
+    told = Path(__file__).read_text() + Path(__file__).with_name("test_report.py").read_text()
+    assert {example for example in EXAMPLES if f'"{example}"' not in told} == set()
+
+
+def test_one_task(airflow: AirflowStack) -> None:
+    run_id, state = airflow.run("example_criteo_one_task")
+    assert state == "success"
+    assert len(rows(path(airflow.xcom("example_criteo_one_task", run_id, "report")))) == 10
+
+
+def test_many_advertisers(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    _, state = airflow.run("example_criteo_many_advertisers")
+    assert state == "success"
+    assert len(sandbox.journal("create")) == 3
+    for advertiser in ("101", "102", "103"):
+        report = rows(lake / f"example_criteo_many_advertisers/{advertiser}.csv")
+        assert {row["AdvertiserId"] for row in report} == {advertiser}
+
+
+def test_backfill_makes_one_file_a_day(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    airflow.wait_for_dag("example_criteo_backfill")
+    airflow.unpause("example_criteo_backfill")
+    dates = ("--from-date", "2026-11-03", "--to-date", "2026-11-04")
+    airflow.cli("backfill", "create", "--dag-id", "example_criteo_backfill", *dates)
+    runs = airflow.query("select run_id from dag_run where dag_id = 'example_criteo_backfill' and run_type = 'backfill'")
+
+    assert [airflow.wait("example_criteo_backfill", run["run_id"]) for run in runs] == ["success"] * 2
+    asked = {(job["attributes"]["startDate"], job["attributes"]["endDate"]) for job in sandbox.jobs()}
+    assert asked >= {
+        ("2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"),
+        ("2026-11-04T00:00:00Z", "2026-11-05T00:00:00Z"),
+    }
+    for day in ("2026-11-03", "2026-11-04"):
+        assert rows(lake / f"products/day={day}/report.csv")
+
+
+def test_retail_media(airflow: AirflowStack, lake: Path) -> None:
+    _, state = airflow.run("example_criteo_retail_media")
+    assert state == "success"
+    assert {"impressions", "clicks", "spend"} <= rows(lake / "retail-media/performance.csv")[0].keys()
+    assert json.loads((lake / "retail-media/catalog.jsonl").read_text().splitlines()[0])
+
+
+def test_existing_job(airflow: AirflowStack, sandbox: Sandbox) -> None:
+    with CriteoClient(sandbox.client_id, sandbox.client_secret, base_url=sandbox.url) as elsewhere:
+        job = elsewhere.create_report_job("mpo-realtime", {"advertiserIds": ["123"], "lookbackWindow": 60})
+    run_id, state = airflow.run("example_criteo_existing_job", {"report_id": job.report_id})
+    assert state == "success"
+    assert len(sandbox.journal("create")) == 1
+    assert rows(path(airflow.xcom("example_criteo_existing_job", run_id, "download")))
+
+
+def test_to_s3_and_then_a_load_step(airflow: AirflowStack, s3: S3) -> None:
+    run_id, state = airflow.run("example_criteo_to_s3")
+    assert state == "success"
+    url = airflow.xcom("example_criteo_to_s3", run_id, "load")
+    told = airflow.xcom("example_criteo_to_s3", run_id, "report", "report_file")
+    assert len(s3.read("lake", url.removeprefix("s3://lake/"))) == told["size_bytes"]
+    assert f"COPY criteo FROM '{url}' -- {told['size_bytes']} bytes" in airflow.log("example_criteo_to_s3", run_id, "load")
+
+
+def test_on_failure_the_callback_reads_the_problems(airflow: AirflowStack, sandbox: Sandbox) -> None:
+    problem = {"code": "invalid-timespan", "title": "Too long.", "detail": "At most 1440.", "traceId": "4f2c9a10"}
+    sandbox.configure(outcome="Failure", problems=[problem])
+    run_id, state = airflow.run("example_criteo_on_failure")
+    assert state == "failed"
+    log = airflow.log_text("example_criteo_on_failure", run_id, "report")
+    assert "Criteo says: invalid-timespan: Too long. At most 1440. (traceId 4f2c9a10)" in log
+
+
+def test_catalogue_exports_every_report_type(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    began = datetime.now(timezone.utc)
+
+    run_id, state = airflow.run("example_criteo_catalogue", timeout=600)
+
+    assert state == "success"
+    instances = airflow.task_instances("example_criteo_catalogue", run_id)
+    assert [(ti.state, ti.try_number) for ti in instances] == [("success", 1)] * len(REPORT_TYPES)
+    creates = sandbox.journal("create")
+    assert sorted(call["report_type"] for call in creates) == sorted(REPORT_TYPES)
+    downloads = sandbox.journal("download")
+    for call in creates:
+        polls = [poll for poll in sandbox.journal("status") if poll["report_id"] == call["report_id"]]
+        assert len(polls) >= 2, call["report_type"]
+        assert [download["status"] for download in downloads if download["report_id"] == call["report_id"]] == [200]
+        file = lake / "catalogue" / call["report_type"]
+        assert file.stat().st_size > 0
+        assert file.stat().st_mtime > began.timestamp()
