@@ -45,7 +45,10 @@ def main(runs: int = 15) -> list[Figure]:
         ("module", "median", "over our sensor's", "imports requests"),
         (
             (name, f"{seconds * 1000:.1f} ms", f"{seconds / sensor:.1f}", "yes" if with_requests else "no")
-            for name, (seconds, with_requests) in {**{f"our {name}": got for name, got in ours.items()}, **peers}.items()
+            for name, (seconds, with_requests) in {
+                **{f"our {name}": got for name, got in ours.items()},
+                **peers,
+            }.items()
         ),
     )
     return [

@@ -81,11 +81,21 @@ def _play(one: Round, way: str) -> dict[str, Any]:
         seconds_left = one.bound * 3 + 60
         variables = {"AIRFLOW_CONN_CRITEO_DEFAULT": sandbox.connection, "CRITEO_IDS": json.dumps(report_ids)}
         result: dict[str, Any] = child(
-            "benchmarks.quota", "--way", way, "--timeout", str(seconds_left), **variables, AIRFLOW__CORE__UNIT_TEST_MODE="1"
+            "benchmarks.quota",
+            "--way",
+            way,
+            "--timeout",
+            str(seconds_left),
+            **variables,
+            AIRFLOW__CORE__UNIT_TEST_MODE="1",
         )
         calls = sandbox.journal()[before:]
     statuses = Counter(call["status"] for call in calls if call["call"] == "status")
-    result |= {"calls": statuses.total(), "429s": statuses[429], "tokens": sum(call["call"] == "token" for call in calls)}
+    result |= {
+        "calls": statuses.total(),
+        "429s": statuses[429],
+        "tokens": sum(call["call"] == "token" for call in calls),
+    }
     return result
 
 
@@ -138,9 +148,8 @@ async def _together(outcome: Callable[[str], Coroutine[Any, Any, bool]], report_
 
 
 def _rescheduled(report_ids: list[str], timeout: float) -> int:
-    from tests.tasks_in_process import Run
-
     from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
+    from tests.tasks_in_process import Run
 
     workers = threading.Semaphore(WORKERS)
     right: list[bool] = []
@@ -179,7 +188,9 @@ def _dbt_clouds_loop(report_ids: list[str], timeout: float) -> int:
     end = time.time() + timeout
 
     async def is_done(report_id: str) -> bool:
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False
+        ) as client:
             reply = await client.get(fields["host"] + row.status_url(row.default_version, report_id))
             return bool(reply.raise_for_status().json()["data"]["attributes"]["status"] == "Done")
 

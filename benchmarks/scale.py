@@ -104,6 +104,7 @@ def _cpu() -> float:
 
 def _measure(way: str, seconds: float) -> None:
     import airflow.jobs.triggerer_job_runner  # noqa: F401 - as in a triggerer
+
     from airflow_provider_criteo.triggers.report_job import ReportJobTrigger  # noqa: F401
 
     gc.collect()

@@ -331,6 +331,7 @@ class CriteoClient:
             row,
             request=request,
             timeout=self._timeout,
+            redact=self._source.redact,
         )
 
     @contextmanager

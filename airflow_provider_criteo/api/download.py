@@ -9,7 +9,9 @@ import os
 import re
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -26,11 +28,13 @@ from airflow_provider_criteo.api.problems import (
     problems_from_json,
 )
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.api.transport import network_faults
+from airflow_provider_criteo.api.transport import Redact, network_faults, redacted
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+_BYTES_HASHED_AT_ONCE = 1024 * 1024
+_MOST_BATCHES = 4
 _SECONDS_BETWEEN_PROGRESS = 15.0
 _STALLED_BYTES = 1024
 """Fewer within the read timeout are no download any more."""
@@ -81,6 +85,7 @@ def receive(
     *,
     request: str,
     timeout: tuple[float, float],
+    redact: Redact,
 ) -> DownloadedReport:
     """Write the report's file into an open one; ``url`` is left empty.
 
@@ -89,50 +94,112 @@ def receive(
     :param open_output: opens the download with extra request headers, or raises what the answer means.
     :param file: binary, writable, seekable, empty.
     :param job: what Criteo told of it.
+    :param redact: takes secrets out of text, in case the server echoes one.
     :raises CriteoError: the file could not be had whole; ``file`` is then not to be used.
     """
-    attempt = _Attempt(file, job, request, timeout)
-    patience = Patience()
-    while True:
-        before = attempt.size
-        try:
-            with open_output(attempt.resume_headers()) as response:
-                attempt.read(response)
-            attempt.check()
-            break
-        except (TransientError, RateLimitError) as error:
-            if attempt.size > before > 0:
-                patience.renew()
-            patience.wait_after(error, f"trying again {attempt.resume_note()}")
-    _warn_of_truncation(job, row)
-    return DownloadedReport(
-        url="",
-        report_id=job.report_id,
-        size_bytes=attempt.size,
-        sha256=attempt.sha256.hexdigest(),
-        row_count=job.row_count,
-        content_type=attempt.content_type,
-        expires_at=job.expires_at,
-    )
+    with _Attempt(file, job, request, timeout, redact) as attempt:
+        patience = Patience()
+        while True:
+            before = attempt.size
+            try:
+                with open_output(attempt.resume_headers()) as response:
+                    attempt.read(response)
+                attempt.check()
+                break
+            except (TransientError, RateLimitError) as error:
+                if attempt.size > before > 0:
+                    patience.renew()
+                patience.wait_after(error, f"trying again {attempt.resume_note()}")
+        _warn_of_truncation(job, row)
+        return DownloadedReport(
+            url="",
+            report_id=job.report_id,
+            size_bytes=attempt.size,
+            sha256=attempt.digests.sha256(),
+            row_count=job.row_count,
+            content_type=attempt.content_type,
+            expires_at=job.expires_at,
+        )
+
+
+class _Digests:
+    """Checksums of the bytes so far, computed on another core: hashlib holds no interpreter lock.
+
+    :param thread: computes them, one after the other.
+    :param with_md5: whether an MD5 is wanted, too.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, *, with_md5: bool) -> None:
+        self._thread = thread
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._wanted = (self._sha256, self._md5) if with_md5 else (self._sha256,)
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._computing: deque[Future[None]] = deque()
+
+    def update(self, chunk: bytes) -> None:
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes >= _BYTES_HASHED_AT_ONCE:
+            self._compute()
+
+    def _compute(self) -> None:
+        self._wait_until_left(_MOST_BATCHES - 1)
+        chunks, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._computing.append(self._thread.submit(self._update_all, chunks))
+
+    def _wait_until_left(self, batches: int) -> None:
+        while len(self._computing) > batches:
+            self._computing.popleft().result()
+
+    def _update_all(self, chunks: list[bytes]) -> None:
+        # Joined, as each update has to wait for the interpreter lock anew.
+        block = b"".join(chunks)
+        for digest in self._wanted:
+            digest.update(block)
+
+    def sha256(self) -> str:
+        """Hexadecimal."""
+        self._finish()
+        return self._sha256.hexdigest()
+
+    def md5(self) -> str:
+        """Hexadecimal; only where it was wanted."""
+        self._finish()
+        return self._md5.hexdigest()
+
+    def _finish(self) -> None:
+        self._compute()
+        self._wait_until_left(0)
 
 
 class _Attempt:
     """The bytes received so far, over all tries."""
 
-    def __init__(self, file: IO[bytes], job: ReportJob, request: str, timeout: tuple[float, float]) -> None:
+    def __init__(
+        self, file: IO[bytes], job: ReportJob, request: str, timeout: tuple[float, float], redact: Redact
+    ) -> None:
         self._file = file
         self._job = job
         self._request = request
         self._timeout = timeout
+        self._redact = redact
         self._etag: str | None = None
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="criteo-sha256")
         self._begin()
+
+    def __enter__(self) -> _Attempt:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hashing.shutdown()
 
     def _begin(self) -> None:
         self._file.seek(0)
         self._file.truncate()
         self.size = 0
-        self.sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if self._job.md5 else None
+        self.digests = _Digests(self._hashing, with_md5=bool(self._job.md5))
         self.content_type = ""
         self._head = b""
         self._tail = b""
@@ -213,9 +280,7 @@ class _Attempt:
         if not chunk:
             return
         self._file.write(chunk)
-        self.sha256.update(chunk)
-        if self._md5:
-            self._md5.update(chunk)
+        self.digests.update(chunk)
         self.size += len(chunk)
         if len(self._head) < 64:
             self._head = (self._head + chunk)[:64]
@@ -240,17 +305,17 @@ class _Attempt:
             self._refuse_errors()
         if promised and self.size > promised:
             log.warning("The file has %d bytes, more than the %d that Criteo told.", self.size, promised)
-        if self._md5 and self._job.md5 and self._md5.hexdigest() != self._job.md5.lower():
+        if self._job.md5 and self.digests.md5() != self._job.md5.lower():
             log.warning(
                 "The file's MD5 is %s and Criteo told %s; what Criteo's covers is not documented.",
-                self._md5.hexdigest(),
+                self.digests.md5(),
                 self._job.md5,
             )
 
     def _refuse_errors(self) -> None:
         self._file.seek(0)
         try:
-            reply = json.loads(self._file.read())
+            reply = redacted(json.loads(self._file.read()), self._redact)
         except (ValueError, RecursionError):
             return
         finally:

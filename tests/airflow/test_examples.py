@@ -57,7 +57,9 @@ def test_backfill_makes_one_file_a_day(airflow: AirflowStack, sandbox: Sandbox, 
     airflow.unpause("example_criteo_backfill")
     dates = ("--from-date", "2026-11-03", "--to-date", "2026-11-04")
     airflow.cli("backfill", "create", "--dag-id", "example_criteo_backfill", *dates)
-    runs = airflow.query("select run_id from dag_run where dag_id = 'example_criteo_backfill' and run_type = 'backfill'")
+    runs = airflow.query(
+        "select run_id from dag_run where dag_id = 'example_criteo_backfill' and run_type = 'backfill'"
+    )
 
     assert [airflow.wait("example_criteo_backfill", run["run_id"]) for run in runs] == ["success"] * 2
     asked = {(job["attributes"]["startDate"], job["attributes"]["endDate"]) for job in sandbox.jobs()}
@@ -91,7 +93,9 @@ def test_to_s3_and_then_a_load_step(airflow: AirflowStack, s3: S3) -> None:
     url = airflow.xcom("example_criteo_to_s3", run_id, "load")
     told = airflow.xcom("example_criteo_to_s3", run_id, "report", "report_file")
     assert len(s3.read("lake", url.removeprefix("s3://lake/"))) == told["size_bytes"]
-    assert f"COPY criteo FROM '{url}' -- {told['size_bytes']} bytes" in airflow.log("example_criteo_to_s3", run_id, "load")
+    assert f"COPY criteo FROM '{url}' -- {told['size_bytes']} bytes" in airflow.log(
+        "example_criteo_to_s3", run_id, "load"
+    )
 
 
 def test_on_failure_the_callback_reads_the_problems(airflow: AirflowStack, sandbox: Sandbox) -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -210,6 +211,19 @@ def test_an_answer_that_is_no_file_is_an_error(
         client.download_report(job.report_id, destination, job=job)
     assert untouched(destination)
     assert len(sandbox.journal("download")) == 1
+
+
+@pytest.mark.parametrize("fault", ["problem-200", "http-400"])
+def test_a_secret_that_the_answer_repeats_is_not_in_the_error(
+    sandbox: Sandbox, client: CriteoClient, done: Callable[..., ReportJob], destination: Path, fault: str
+) -> None:
+    job = done()
+    said = f"you sent {quote_plus(sandbox.client_secret)} and {sandbox.client_secret}"
+    sandbox.fault("download", fault, title=said, detail=said)
+    with pytest.raises(ValidationError, match="you sent") as raised:
+        client.download_report(job.report_id, destination, job=job)
+    assert quote_plus(sandbox.client_secret) not in str(raised.value)
+    assert sandbox.client_secret not in str(raised.value)
 
 
 def test_a_catalog_that_answers_204_has_expired(sandbox: Sandbox, client: CriteoClient, destination: Path) -> None:
