@@ -55,7 +55,7 @@ contract: setup ## the catalogue and the sandbox against Criteo's specifications
 	$(PYTHON) -m pytest tests/contract
 
 test-airflow: setup ## on a real Airflow, in a few minutes
-	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_parallelism.py --timeout 900
+	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py --timeout 900
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill
@@ -66,8 +66,10 @@ test-celery: setup ## on CeleryExecutor with two workers (installs PostgreSQL an
 soak: setup ## ten minutes of reports with faults and kills
 	$(PYTHON) -m benchmarks.soak
 
-bench: setup ## measure the download, beside curl in the same run
-	$(PYTHON) -m benchmarks.download
+bench: ## measure imports, waits under a quota, scale and the download, beside their peers
+	@dev/setup.sh .venvs/bench
+	VIRTUAL_ENV=$(CURDIR)/.venvs/bench .venvs/bench/bin/uv pip install --quiet -r dev/bench_requirements.txt -c dev/constraints/3.3.2.txt
+	.venvs/bench/bin/python -m benchmarks
 
 matrix: setup ## every supported Airflow, on the Pythons that it allows
 	$(PYTHON) -m dev.matrix
