@@ -108,6 +108,8 @@ def test_on_failure_the_callback_reads_the_problems(airflow: AirflowStack, sandb
 
 
 def test_catalogue_exports_every_report_type(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    # Pending at the first poll, which comes after 15 seconds.
+    sandbox.configure(pending_seconds=18)
     began = datetime.now(timezone.utc)
 
     run_id, state = airflow.run("example_criteo_catalogue", timeout=600)
