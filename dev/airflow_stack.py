@@ -190,7 +190,7 @@ class AirflowStack:
         self.home = Path(home).absolute()
         self.dags_folder = Path(dags_folder).absolute()
         self.executor = executor
-        needs_postgres = self.version < (3,) or executor == "CeleryExecutor"
+        needs_postgres = executor == "CeleryExecutor" or (self.version < (3,) and executor == "LocalExecutor")
         self.database = database or ("postgres" if needs_postgres else "sqlite")
         if self.database == "sqlite" and needs_postgres:
             raise ValueError("CeleryExecutor, and LocalExecutor on Airflow 2, need database='postgres'")

@@ -30,9 +30,7 @@ with DAG("many_waits", max_active_tasks=6, **DAG_OPTIONS):
         """The jobs to wait for."""
         return dag_run.conf["report_ids"]
 
-    ReportJobStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=20, timeout=1800).expand(
-        report_id=report_ids()
-    )
+    ReportJobStatusSensor.partial(task_id="wait", deferrable=True, timeout=1800).expand(report_id=report_ids())
 
 with DAG("worker_starts", **DAG_OPTIONS):
     wait = {"report_id": "{{ dag_run.conf['report_id'] }}", "deferrable": True, "poke_interval": 5, "timeout": 600}
