@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -73,6 +73,9 @@ bench: ## measure imports, waits under a quota, scale and the download, beside t
 
 matrix: setup ## every supported Airflow, on the Pythons that it allows
 	$(PYTHON) -m dev.matrix
+
+matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
+	$(PYTHON) -m dev.matrix --quick
 
 docs: setup ## build the documentation; a warning is an error
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r dev/docs_requirements.txt

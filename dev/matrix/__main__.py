@@ -105,22 +105,23 @@ def run(cell: Cell) -> None:
 
 def chosen(only: list[str], quick: bool) -> Iterator[Cell]:
     """The cells to run; quick: the oldest and the newest in full, one run on each version between them."""
-    versions = list(PYTHONS)
+    if quick and not only:
+        yield from _quick()
+        return
     for airflow, pythons in PYTHONS.items():
         for python in pythons:
-            cell = Cell(airflow, python)
-            if only:
-                if cell.name in only or airflow in only:
-                    cell.quick = quick
-                    yield cell
-            elif not quick:
+            cell = Cell(airflow, python, quick)
+            if not only or cell.name in only or airflow in only:
                 yield cell
-            elif airflow == versions[0]:
-                if python == pythons[0]:
-                    yield cell
-            elif python == pythons[-1]:
-                cell.quick = airflow != versions[-1]
-                yield cell
+
+
+def _quick() -> Iterator[Cell]:
+    """The oldest Python that is here for the oldest Airflow, the newest for the others."""
+    oldest, *_, newest = PYTHONS
+    for airflow, pythons in PYTHONS.items():
+        wanted = pythons if airflow == oldest else pythons[::-1]
+        here = next((python for python in wanted if interpreter(python)), wanted[0])
+        yield Cell(airflow, here, quick=airflow not in (oldest, newest))
 
 
 def table(rows: list[list[str]]) -> str:
