@@ -11,6 +11,9 @@ from pathlib import Path
 from dev.system import free_port, program
 
 _FAST_AND_FORGETFUL = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
+# LocalExecutor's workers outlive a killed scheduler and hold its connection open, and with it the locks of its
+# last transaction: the next scheduler would never see those runs.
+_NO_LOCKS_OF_THE_DEAD = "-c idle_in_transaction_session_timeout=20s"
 
 
 class Postgres:
@@ -43,7 +46,7 @@ class Postgres:
         data, log = self.folder / "data", self.folder / "postgres.log"
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "airflow", "--no-sync", "-E", "UTF8")
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        options += f" {_FAST_AND_FORGETFUL}"
+        options += f" {_FAST_AND_FORGETFUL} {_NO_LOCKS_OF_THE_DEAD}"
         self._run("pg_ctl", "-D", str(data), "-w", "-t", "120", "-l", str(log), "-o", options, "start")
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", self.database)
 

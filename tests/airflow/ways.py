@@ -178,6 +178,7 @@ def locked(airflow: AirflowStack, *tables: str) -> Iterator[None]:
 
     engine = sqlalchemy.create_engine(airflow.database_url)
     with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("set local idle_in_transaction_session_timeout = 0"))
         for table in tables:
             connection.execute(sqlalchemy.text(f"lock table {table} in access exclusive mode"))
         yield
