@@ -376,8 +376,14 @@ class CriteoClient:
             url = path.format(version=version)
             answer = self._exchange("GET", url, "")
             if 200 <= answer.status_code < 300 and not answer.problems:
-                return _account_count(name, answer)
-            error = answers.error_for(answer, Call.CREATE, get_report_type(DEFAULT_REPORT_TYPE), "", f"GET {url}")
+                count = _account_count(name, answer)
+                if count:
+                    return f"{count} {name if count > 1 else name[:-1]}"
+                error: CriteoError = PermissionDeniedError(
+                    answer.status_code, (), f"GET {url}", reason=f"the list of {name} is empty"
+                )
+            else:
+                error = answers.error_for(answer, Call.CREATE, get_report_type(DEFAULT_REPORT_TYPE), "", f"GET {url}")
             if not isinstance(error, PermissionDeniedError):
                 raise error
             refused = refused or error
@@ -444,11 +450,11 @@ def _request_name(method: str, path: str, report_id: str) -> str:
     return f"{method} {path}" + (f" (report job {report_id})" if report_id else "")
 
 
-def _account_count(name: str, answer: transport.Answer) -> str:
+def _account_count(name: str, answer: transport.Answer) -> int:
     data = answer.json.get("data") if isinstance(answer.json, dict) else None
     if not isinstance(data, list):
         raise TransientError(answer.status_code, (), "", reason=f"the reply lists no {name}")
-    return f"{len(data)} {name}"
+    return len(data)
 
 
 def _may_exist(error: TransientError) -> TransientError:

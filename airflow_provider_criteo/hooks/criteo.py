@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_criteo.api.client import CriteoClient
     from airflow_provider_criteo.api.download import DownloadedReport
     from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.problems import CriteoApiError
     from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 _TEST_TIMEOUT = 3.0
@@ -141,12 +142,22 @@ class CriteoHook(BaseHook):
                 accounts = client.describe_application()
             return True, f"Criteo answers for client id {settings.client_id}: it sees {accounts}."
         except problems.PermissionDeniedError as error:
-            return False, (
-                "The credentials are right, but Criteo shows this application no account: an administrator has to "
-                f"approve its consent URL, and it needs a read scope.\n{error}"
+            return False, _told(
+                error,
+                "The credentials are right, but Criteo shows this application no account",
+                "let an administrator of the account approve the application's consent URL, and check that it has a "
+                "read scope.",
             )
         except problems.RateLimitError as error:
-            return False, f"The credentials were accepted, but the quota is used up: {error.reason}."
+            return False, _told(error, f"Criteo answers, but {error.reason}", "test again later.")
+        except problems.TransientError as error:
+            return False, _told(
+                error,
+                advice="check the host and the port of the connection, the proxy and the firewall; "
+                "https://status.criteo.com tells of outages.",
+            )
+        except problems.CriteoApiError as error:
+            return False, _told(error)
         except Exception as error:  # noqa: BLE001 - the contract of test_connection
             return False, str(error) or type(error).__name__
 
@@ -161,6 +172,19 @@ class CriteoHook(BaseHook):
         from airflow_provider_criteo.hooks.form import widgets
 
         return widgets(_form()["conn-fields"])
+
+
+def _told(error: CriteoApiError, reason: str = "", advice: str = "") -> str:
+    """What a test says of an error: whole sentences, as the UI joins lines, and no brackets, which the CLI drops."""
+    request = f"{error.request} was answered {error.status_code}" if error.status_code else f"{error.request} failed"
+    reason = reason or error.reason or "Criteo refused"
+    said = [": ".join(part for part in (p.code, p.title, p.detail) if part) for p in error.problems[:3]]
+    sentences = [
+        f"{reason[0].upper()}{reason[1:]} ({request}).",
+        *(f"Criteo says: {text.rstrip('.')}." for text in said if text),
+        f"What to do: {advice or error.advice}" if advice or error.advice else "",
+    ]
+    return "\n".join(filter(None, sentences))
 
 
 def _form() -> dict[str, Any]:

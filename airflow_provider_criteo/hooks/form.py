@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -40,8 +41,12 @@ def widgets(conn_fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from flask_babel import lazy_gettext
-    from wtforms import IntegerField, PasswordField, StringField
+    from wtforms import IntegerField, PasswordField, StringField, validators
     from wtforms.validators import Optional, any_of
+
+    if sys.version_info < (3, 11):
+        # Where there is no wtforms, Airflow 3.1 puts a mock in its place, whose any_of is here on this Python.
+        any_of = validators.any_of
 
     def widget(field: Mapping[str, Any]) -> Any:
         schema = field["schema"]

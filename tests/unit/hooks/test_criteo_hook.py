@@ -80,7 +80,7 @@ def test_a_connection_that_works(criteo_sandbox: Sandbox) -> None:
     [
         ({"password": "a-wrong-secret"}, "does not accept the credentials"),
         ({"login": "nobody"}, "does not accept the credentials"),
-        ({"host": "http://127.0.0.1:9"}, "the connection failed"),
+        ({"host": "http://127.0.0.1:9"}, "The connection failed"),
         ({"host": "http://api.criteo.com"}, "allowed: https"),
         ({"login": ""}, "login"),
     ],
@@ -112,9 +112,31 @@ def test_testing_a_connection_never_raises_and_takes_less_than_ten_seconds(
     assert time.monotonic() - began < 10
 
 
-def test_an_application_without_consent_sees_nothing(criteo_sandbox: Sandbox) -> None:
+def test_an_application_without_consent_does_not_pass(criteo_sandbox: Sandbox) -> None:
     criteo_sandbox.configure(consent=False)
-    assert "it sees 0 " in CriteoHook().test_connection()[1]
+    works, message = CriteoHook().test_connection()
+    assert not works
+    assert "shows this application no account" in message
+    assert "consent URL" in message
+    assert [call["path"].rpartition("/")[2] for call in criteo_sandbox.journal()][-2:] == ["me", "accounts"]
+
+
+def test_a_used_up_quota_is_told(criteo_sandbox: Sandbox) -> None:
+    criteo_sandbox.fault("any", "http-429-limit-and-reset", times=None)
+    works, message = CriteoHook().test_connection()
+    assert not works
+    assert "Criteo answers, but the quota" in message
+
+
+def test_what_a_test_says_can_be_read_in_the_ui_and_the_cli(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {**json.loads(criteo_sandbox.connection()), "password": "a-wrong-secret"}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", json.dumps(connection))
+    message = CriteoHook().test_connection()[1]
+    assert message.startswith("Criteo does not accept the credentials (POST /oauth2/token was answered 401).\n")
+    assert all(line.endswith(".") for line in message.splitlines())
+    assert "[" not in message
 
 
 def test_a_wrong_secret_is_an_error_that_does_not_show_it(
