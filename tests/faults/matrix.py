@@ -23,8 +23,8 @@ _ENVIRONMENT = {
     "AIRFLOW__LOGGING__MIN_LENGTH_MASKED_SECRET": "100000",
 }
 
-_PROCESSES = 4
-_THREADS = 40
+_PROCESSES = 2
+_THREADS = 28
 
 
 def cells(faults: Iterable[str]) -> list[Cell]:
