@@ -159,10 +159,11 @@ class SandboxProcess(SandboxControl):
     def create_jobs(self, count: int) -> list[str]:
         """Make jobs outside the quota; their ids."""
         row = get_report_type("mpo-realtime")
-        body = {"data": {"type": row.resource_type, "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}}
         with requests.Session() as session:
             session.headers["Authorization"] = f"Bearer {self.token()}"
-            for _ in range(count):
+            for number in range(count):
+                attributes = {"advertiserIds": [str(number)], "lookbackWindow": 60}
+                body = {"data": {"type": row.resource_type, "attributes": attributes}}
                 reply = session.post(self.url + row.create_url(row.default_version), json=body, timeout=30)
                 reply.raise_for_status()
         return [job["report_id"] for job in self.jobs()]
