@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
 from difflib import get_close_matches
 from typing import Any
@@ -52,10 +52,11 @@ def _json_value(value: Any, row: ReportType, path: str) -> Any:
         return _date_text(value, row.date_format)
     if isinstance(value, Mapping):
         return {str(key): _json_value(item, row, f"{path}.{key}") for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(item, row, f"{path}[{index}]") for index, item in enumerate(value)]
     if value is None or isinstance(value, (str, int, bool)):
         return value
+    # Not lists alone: the output of a mapped task is a sequence that is read when it is asked for.
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [_json_value(item, row, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise InvalidInputError(
@@ -109,7 +110,8 @@ def require_report_id(report_id: object) -> str:
     :raises InvalidInputError: there is none.
     """
     text = str(report_id).strip() if isinstance(report_id, (str, int)) and not isinstance(report_id, bool) else ""
-    if not text or text in ("None", "null"):
+    # Dots would be another path, however they are quoted.
+    if text in ("", "None", "null", ".", ".."):
         raise InvalidInputError(
             f"report_id={report_id!r} is no report id; allowed: the text that the create returned, "
             "e.g. the output of CreateReportJobOperator"

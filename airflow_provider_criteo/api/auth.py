@@ -302,8 +302,8 @@ class BearerAuth(AuthBase):
         def on_response(response: requests.Response, **kwargs: Any) -> requests.Response:
             if response.status_code != 401 or response.history:
                 return response
-            # requests' own digest authentication resends in the same way: drain, release, send again.
-            response.content  # noqa: B018
+            # requests' own digest authentication resends in the same way, but reads the refusal's body first, which
+            # may have no end.
             response.close()
             token = self._source.token(self._fetch, rejected=rejected)
             again = response.request.copy()

@@ -439,10 +439,14 @@ class CriteoClient:
         """Keep what the reply tells of the quota, and pass on once what it tells of deprecation."""
         self._last.rate_limit = RateLimit.from_headers(headers)
         notices = [f"{name}: {headers[name]}" for name in ("Deprecation", "Sunset") if headers.get(name)]
-        notices += [str(warning) for warning in (answer.warnings if answer else ()) if warning.type == "deprecation"]
-        if notices:
+        warnings = [warning for warning in (answer.warnings if answer else ()) if warning.type == "deprecation"]
+        if notices or warnings:
             _warn_once(
-                "deprecation", self.base_url, *notices, message=f"Criteo announces a deprecation: {'; '.join(notices)}"
+                "deprecation",
+                self.base_url,
+                *notices,
+                *(warning.gist for warning in warnings),
+                message=f"Criteo announces a deprecation: {'; '.join([*notices, *map(str, warnings)])}",
             )
 
 

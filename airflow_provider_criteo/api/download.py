@@ -23,8 +23,10 @@ from airflow_provider_criteo.api.jobs import ReportJob
 from airflow_provider_criteo.api.patience import Patience
 from airflow_provider_criteo.api.problems import (
     RateLimitError,
+    ReportNotReadyError,
     TransientError,
     ValidationError,
+    one_line,
     problems_from_json,
 )
 from airflow_provider_criteo.api.reports import ReportType
@@ -39,6 +41,25 @@ _SECONDS_BETWEEN_PROGRESS = 15.0
 _STALLED_BYTES = 1024
 """Fewer within the read timeout are no download any more."""
 _LARGEST_ERROR_BODY = 1024 * 1024
+
+_KEYS_OF_AN_ERROR = frozenset(
+    [
+        "error",
+        "error_description",
+        "error_uri",
+        "message",
+        "code",
+        "status",
+        "statusCode",
+        "title",
+        "detail",
+        "type",
+        "instance",
+        "traceId",
+        "errors",
+        "warnings",
+    ]
+)
 
 OpenOutput = Callable[[dict[str, str]], AbstractContextManager[requests.Response]]
 
@@ -235,7 +256,7 @@ class _Attempt:
 
     def _expected(self, response: requests.Response, encoding: str) -> int | None:
         length = response.headers.get("Content-Length", "")
-        if encoding == "identity" and length.isdigit():
+        if encoding == "identity" and length.isdecimal():
             return self.size + int(length)
         return self._job.size_bytes or None
 
@@ -301,6 +322,8 @@ class _Attempt:
             raise self._not_the_report("the reply is a web page, not a report")
         if head[:1] in (b"{", b"[") and tail[-1:] not in (b"}", b"]"):
             raise self._not_the_report("the JSON file has no end: it was cut")
+        if head.strip() == b"null":
+            raise self._not_the_report("the reply is null instead of a report")
         if head[:1] == b"{" and self.size <= _LARGEST_ERROR_BODY:
             self._refuse_errors()
         if promised and self.size > promised:
@@ -321,13 +344,30 @@ class _Attempt:
         finally:
             self._file.seek(0, os.SEEK_END)
         problems = problems_from_json(reply.get("errors")) if isinstance(reply, dict) else ()
+        status = _job_status(reply)
+        if status and not problems:
+            raise ReportNotReadyError(
+                200, (), self._request, reason=f"the reply describes the job, which is {status}, and is no report"
+            )
         if problems and not reply.get("data") and "columns" not in reply:
             raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
+        if isinstance(reply, dict) and reply and set(reply) <= _KEYS_OF_AN_ERROR:
+            said = ", ".join(f"{key}: {one_line(str(value))[:200]}" for key, value in reply.items())
+            raise self._not_the_report(f"the reply is an error instead of a report ({said})")
 
     def _not_the_report(self, reason: str, status: int = 200) -> TransientError:
         """The error for bytes that are not worth resuming."""
         self._etag = None
         return TransientError(status, (), self._request, reason=reason)
+
+
+def _job_status(reply: object) -> str | None:
+    """The status word in a reply that describes a job, which has one where a report has its rows."""
+    for name in ("data", "attributes", "status"):
+        if not isinstance(reply, dict) or "columns" in reply:
+            return None
+        reply = reply.get(name)
+    return reply if isinstance(reply, str) else None
 
 
 def _strong_etag(response: requests.Response) -> str | None:

@@ -14,10 +14,11 @@ from typing import Any
 import pendulum
 from pendulum import DateTime
 
-from airflow_provider_criteo.api.problems import Problem
+from airflow_provider_criteo.api.problems import Problem, one_line
 from airflow_provider_criteo.api.reports import JobState, ReportType
 
-_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*(\d+)", re.IGNORECASE)
+_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _MAX_PROBLEMS_KEPT = 100
 
 
@@ -116,14 +117,14 @@ def job_in(
     """
     attributes = _attributes(reply)
     word = attributes.get("status")
-    status = word.strip() if isinstance(word, str) else ""
+    status = one_line(word) if isinstance(word, str) else ""
     message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
     return ReportJob(
         report_id=report_id,
         report_type=row.id,
         status=status or "(no status)",
         state=row.state(status),
-        message=" ".join(message.split()),
+        message=one_line(message),
         problems=problems,
         warnings=warnings,
         row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),
@@ -152,7 +153,7 @@ def _first_count(*counts: object) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -7,7 +7,7 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes; token errors are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,11 @@ class Problem:
         }
         return {name: value for name, value in fields.items() if value}
 
+    @property
+    def gist(self) -> str:
+        """The text without what differs from reply to reply, to know a problem that was told of before."""
+        return str(replace(self, instance="", trace_id=""))
+
     def __str__(self) -> str:
         heading = " ".join(part for part in (f"[{self.type}]" if self.type else "", self.code) if part)
         text = " ".join(part for part in (self.title, self.detail) if part)
@@ -98,15 +103,28 @@ def problem_lines(problems: Iterable[Problem]) -> str:
     return "".join(lines)
 
 
+def one_line(text: str) -> str:
+    """The text on one line, without what neither Airflow's processes nor PostgreSQL can pass on: half characters, NULs."""
+    return " ".join(text.encode(errors="replace").decode().replace("\0", "").split())
+
+
 def _text(value: object) -> str:
     if value is None:
         return ""
-    text = " ".join(str(value).split())
+    text = one_line(str(value))
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
 class CriteoError(Exception):
     """Anything that goes wrong between the provider and Criteo."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own calls the class with the message, which is not what the classes here are made from.
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(cls: type[CriteoError], args: tuple[Any, ...]) -> CriteoError:
+    return cls.__new__(cls, *args)
 
 
 class InvalidInputError(CriteoError, ValueError):

@@ -92,7 +92,8 @@ def _wait_until(moment: float, headers: Mapping[str, str], now: float) -> float 
 
 def _number(value: str | None) -> float | None:
     try:
-        number = float(value) if value is not None else None
+        # A header that came twice is one value with a comma.
+        number = float(value.split(",")[0]) if value is not None else None
     except ValueError:
         return None
     return number if number is not None and abs(number) < float("inf") else None

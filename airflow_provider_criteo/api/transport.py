@@ -207,7 +207,8 @@ def network_faults(request: str, timeout: tuple[float, float], status: int = 0) 
         raise TransientError(status, (), request, reason=reason, sent=False) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise TransientError(status, (), request, reason=f"no answer within {timeout[1]:g} s") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+    # ValueError: of requests, for a Location that is no URL
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _innermost(error)
         reason = f"the connection failed: {type(cause).__name__}: {cause}"
         raise TransientError(status, (), request, reason=reason, sent=not _never_connected(error)) from error

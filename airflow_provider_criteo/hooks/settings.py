@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.reports import API_VERSIONS, choices
 from airflow_provider_criteo.exceptions import InvalidInputError
@@ -129,6 +130,8 @@ def _base_url(connection: Connection, wrong: Any) -> str:
         raise wrong("port", f"{connection.port!r}; allowed: a number from 1 to 65535, or nothing") from None
     if not 0 <= port <= 65535:
         raise wrong("port", f"{port}; allowed: a number from 1 to 65535, or nothing")
+    if host.count(":") > 1 and "://" not in host and "[" not in host:
+        host = f"[{host}]"  # an IPv6 address, as Airflow reads it out of a URI
     if not host:
         if port in (0, 443) and schema != "http":
             return DEFAULT_BASE_URL
@@ -136,8 +139,7 @@ def _base_url(connection: Connection, wrong: Any) -> str:
     try:
         if "://" not in host:
             url = normalized_base_url(host)
-            hostname = url.split("://")[1].rsplit(":", 1)[0] if url.count(":") > 1 else url.split("://")[1]
-            scheme = schema or ("http" if is_loopback(hostname) else "https")
+            scheme = schema or ("http" if is_loopback(urlsplit(url).hostname) else "https")
             host = f"{scheme}://{host}"
         url = normalized_base_url(host)
     except problems.InvalidInputError as error:
@@ -151,8 +153,6 @@ def _base_url(connection: Connection, wrong: Any) -> str:
 
 
 def _port_in(url: str) -> int | None:
-    from urllib.parse import urlsplit
-
     return urlsplit(url).port
 
 

@@ -45,15 +45,16 @@ class WaitLog:
         self.log = log
         self.report_id = report_id
         self._status = ""
-        self._told: set[str] = set()
+        self._told: set[tuple[str, ...]] = set()
 
     def job(self, job: ReportJob, wait: float | None = None) -> None:
         """The job as a poll found it."""
         for warning in job.warnings:
-            self._once(self.log.warning, f"Criteo warns about report job {self.report_id}: {warning}")
+            self._once(self.log.warning, f"Criteo warns about report job {self.report_id}: {warning}", warning.gist)
         if job.problems and job.state not in (JobState.FAILED, JobState.EXPIRED):
             lines = problems.problem_lines(job.problems)
-            self._once(self.log.warning, f"Criteo tells of problems with report job {self.report_id}:{lines}")
+            message = f"Criteo tells of problems with report job {self.report_id}:{lines}"
+            self._once(self.log.warning, message, *(problem.gist for problem in job.problems))
         if not get_report_type(job.report_type).knows(job.status):
             self._once(
                 self.log.warning,
@@ -73,9 +74,10 @@ class WaitLog:
         else:
             self.log.warning("The wait goes on in spite of this: %s\n  %s", error, then)
 
-    def _once(self, tell: Callable[[str], object], message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
+    def _once(self, tell: Callable[[str], object], message: str, *key: str) -> None:
+        key = key or (message,)
+        if key not in self._told:
+            self._told.add(key)
             tell(message)
 
 

@@ -282,6 +282,10 @@ GOOD_CONNECTIONS: list[tuple[str, str]] = [
     (json.dumps({**CONNECTION, "host": "http://127.0.0.1:8000"}), "http://127.0.0.1:8000"),
     (json.dumps({**CONNECTION, "host": "localhost", "port": 8000}), "http://localhost:8000"),
     (json.dumps({**CONNECTION, "host": "http://[::1]:8000"}), "http://[::1]:8000"),
+    (json.dumps({**CONNECTION, "host": "[::1]", "port": 8000}), "http://[::1]:8000"),
+    (json.dumps({**CONNECTION, "host": "::1", "port": 8000}), "http://[::1]:8000"),
+    ("criteo://id:secret@[::1]:8000", "http://[::1]:8000"),
+    ("criteo://id:secret@[2001:db8::1]", "https://[2001:db8::1]"),
     # As the form of Airflow's UI sends it: everything there, most of it empty, numbers as text.
     (
         json.dumps(
