@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-gcs test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -34,10 +34,10 @@ test-triggers: setup ## the triggers' tests, one by one: they measure
 test-docs: setup ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs
 
-test-gcs: ## downloads into Google Cloud Storage, played by an emulator
-	@dev/setup.sh .venvs/gcs
-	VIRTUAL_ENV=$(CURDIR)/.venvs/gcs .venvs/gcs/bin/uv pip install --quiet -r dev/gcs_requirements.txt -c dev/constraints/3.3.2.txt
-	.venvs/gcs/bin/python -m pytest tests/storage/test_gcs.py
+test-optional: ## what other packages bring: Google Cloud Storage on an emulator, OpenLineage
+	@dev/setup.sh .venvs/optional
+	VIRTUAL_ENV=$(CURDIR)/.venvs/optional .venvs/optional/bin/uv pip install --quiet -r dev/optional_requirements.txt -c dev/constraints/3.3.2.txt
+	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/unit/operators/test_lineage.py
 
 test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
 	$(PYTHON) -m pytest tests/faults -s

@@ -17,8 +17,16 @@ def openlineage(operator: Any) -> Any:
     report = getattr(operator, "report_file", None)
     if not report:
         return OperatorLineage()
-    url = urlsplit(report["url"] if "://" in report["url"] else f"file://{report['url']}")
+    namespace, name = _dataset_name(report["url"])
     return OperatorLineage(
         inputs=[Dataset(namespace="criteo", name=f"{operator.report_type}/{report['report_id']}")],
-        outputs=[Dataset(namespace=f"{url.scheme}://{url.netloc}".removesuffix("://") or "file", name=url.path)],
+        outputs=[Dataset(namespace=namespace, name=name)],
     )
+
+
+def _dataset_name(url: str) -> tuple[str, str]:
+    """Namespace and name as https://openlineage.io/docs/spec/naming has them: files by path, objects by key."""
+    parts = urlsplit(url)
+    if parts.scheme in ("", "file", "local"):
+        return "file", parts.path
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")

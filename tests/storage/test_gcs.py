@@ -1,4 +1,4 @@
-"""Downloads into Google Cloud Storage, played by an emulator; ``make test-gcs`` installs what this needs."""
+"""Downloads into Google Cloud Storage, played by an emulator; ``make test-optional`` installs what this needs."""
 
 from __future__ import annotations
 
