@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from airflow_provider_criteo.transfers.report_to_object_storage import ReportToO
 
 MODES = ("poke", "reschedule", "deferrable", "all-in-one", "all-in-one deferrable")
 SECRET = "s3cr+t/of=the&client"
-CLIENT_TIMEOUT = 2.0
+CLIENT_TIMEOUT = 4.0
 
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "mpo-realtime": {"advertiserIds": ["1"], "lookbackWindow": 60},
@@ -108,7 +109,7 @@ class OneRun:
         ).result()
 
     def _waited(self, report_id: str, **conn: str) -> Any:
-        longest = 14 if self.cell.mode == "deferrable" and not self.cell.forever else 8
+        longest = 24 if self.cell.mode == "deferrable" and not self.cell.forever else 8
         sensor = lambda: ReportJobStatusSensor(  # noqa: E731
             task_id="wait",
             report_id=report_id,
@@ -136,7 +137,7 @@ class OneRun:
             destination=str(self.file),
             deferrable="deferrable" in self.cell.mode,
             poke_interval=5,
-            timeout=8 if self.cell.forever else 14,
+            timeout=8 if self.cell.forever else 24,
             criteo_conn_id=self.first_conn,
             **self.common,
         )
@@ -154,7 +155,7 @@ class OneRun:
             final = isinstance(error, (AirflowFailException, AirflowSensorTimeout))
             if end == right and final == (right in RETRIED):
                 found.append(f"{end} is {'never' if final else 'always'} retried")
-            if SECRET in str(error) or "Bearer " in str(error):
+            if SECRET in str(error) or re.search(r"Bearer (?!\*\*\*)", str(error)):
                 found.append("the error's text has a secret")
         if [path.name for path in self.file.parent.iterdir()] != [self.file.name]:
             found.append(f"left behind: {sorted(path.name for path in self.file.parent.iterdir())}")

@@ -140,7 +140,7 @@ TABLE: dict[str, _Row] = {
         for moment in ("before", "after")
     },
     **{
-        f"delay-{moment}": tuple(ends.but(seconds=6) for ends in (PASSES, LOST, PASSES, PASSES))
+        f"delay-{moment}": tuple(ends.but(seconds=9) for ends in (PASSES, LOST, PASSES, PASSES))
         for moment in ("before", "after")
     },
     # A reply has to end in time; a file may come slowly.
