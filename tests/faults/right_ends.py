@@ -117,7 +117,8 @@ TABLE: dict[str, _Row] = {
     "id-number": (NEVER, NO_JOB, HARMLESS, NEVER),
     # A success with errors is none; what kind it is says whether it passes.
     "errors-on-200": (NEVER, LOST, PASSES, NEVER),
-    **dict.fromkeys(("many-problems", "odd-problems", "errors-text"), (NEVER, INVALID, INVALID, NEVER)),
+    **dict.fromkeys(("odd-problems", "errors-text"), (NEVER, INVALID, INVALID, NEVER)),
+    "many-problems": (NEVER, INVALID.but(count=500), INVALID.but(count=500), NEVER),
     "odd-types": (NEVER, HARMLESS, HARMLESS, NEVER),
     **{
         f"token-{wrong}": (PASSES, NEVER, NEVER, NEVER)
@@ -168,10 +169,15 @@ _TOLD_LATER = (
 )
 
 
+_UNTOLD = (*(f"http-429-{told}" for told in ("bare", "reset-past", "reset-relative", "garbage")), "html-429")
+
+
 def right_end(fault: str, call: str, mode: str, forever: bool) -> str:
     """How a task that meets the fault ends: the name of its exception, or ``FILE``."""
     ends = TABLE[fault][CALLS.index(call)]
     assert ends is not None
+    if mode == "all-in-one deferrable" and call in ("token", "create") and fault in _UNTOLD:
+        return LIMITED  # it would come back in a minute, and the task's time is shorter
     waiting = call == "status" or (call == "token" and not mode.startswith("all-in-one"))
     end = ends.forever if forever else ends.once
     if waiting and end in RETRIED:
