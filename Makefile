@@ -76,8 +76,8 @@ bench: ## measure imports, waits under a quota, scale and the download, beside t
 	VIRTUAL_ENV=$(CURDIR)/.venvs/bench .venvs/bench/bin/uv pip install --quiet -r dev/bench_requirements.txt -c dev/constraints/3.3.2.txt
 	.venvs/bench/bin/python -m benchmarks
 
-matrix: setup ## every supported Airflow, on the Pythons that it allows
-	$(PYTHON) -m dev.matrix
+matrix: setup ## every supported Airflow, on the Pythons that it allows; ONLY=3.0.6-py3.11 for one of them
+	$(PYTHON) -m dev.matrix $(if $(ONLY),--only $(ONLY))
 
 matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
 	$(PYTHON) -m dev.matrix --quick
