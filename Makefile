@@ -59,7 +59,7 @@ types: setup ## mypy, strict
 contract: setup ## the catalogue and the sandbox against Criteo's specifications
 	$(PYTHON) -m pytest tests/contract
 
-test-airflow: setup ## on a real Airflow, in a few minutes
+test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py --timeout 900
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)

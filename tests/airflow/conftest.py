@@ -72,5 +72,5 @@ def airflow(
 ) -> Iterator[AirflowStack]:
     """A running Airflow; it logs all it can."""
     home = tmp_path_factory.mktemp("airflow")
-    with AirflowStack(home, dags_folder, env=criteo_env, log_level="DEBUG") as stack:
+    with AirflowStack(home, dags_folder, database="postgres", env=criteo_env, log_level="DEBUG") as stack:
         yield stack
