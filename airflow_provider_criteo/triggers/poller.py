@@ -10,8 +10,9 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api import problems
 from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace, RateLimit
@@ -216,7 +217,7 @@ async def _looked_up(conn_id: str) -> ConnectionSettings:
         connection = await CriteoHook.aget_connection(conn_id)
     else:
         # Before Airflow 3.3.2 the asynchronous look-up masks with a blocking call, which can deadlock the loop.
-        connection = await asyncio.to_thread(CriteoHook.get_connection, conn_id)
+        connection = await _in_airflows_thread(CriteoHook.get_connection, conn_id)
     return connection_settings(connection)
 
 
@@ -224,6 +225,17 @@ async def _mask(secret: str) -> None:
     try:
         from airflow.sdk.log import amask_secret
     except ImportError:
-        await asyncio.to_thread(mask_secret, secret)
+        await _in_airflows_thread(mask_secret, secret)
     else:
         await amask_secret(secret)
+
+
+async def _in_airflows_thread(call: Callable[[str], Any], argument: str) -> Any:
+    """Make a blocking call that asks the triggerer's supervisor.
+
+    From any other thread such a call reads the supervisor's answers on a loop of its own, and takes those that the
+    triggerer waits for: Airflow 3.0 ends the triggerer then.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(call)(argument)

@@ -24,7 +24,7 @@ _ENVIRONMENT = {
 }
 
 _PROCESSES = 2
-_THREADS = 28
+_THREADS = 12
 
 
 def cells(faults: Iterable[str]) -> list[Cell]:
