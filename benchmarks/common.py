@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import shlex
 import subprocess
 import sys
@@ -181,6 +182,12 @@ def child(module: str, *arguments: str, timeout: float = 3600, **variables: str)
 def tell(result: Any) -> None:
     """Give a result to the process that waits in ``child``."""
     print("\n" + json.dumps(result), flush=True)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def stopwatch() -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import threading
 from pathlib import Path
 
 from airflow_provider_criteo.api.reports import get_report_type
-from benchmarks.common import Figure, SandboxProcess, child, heading, run_alone, stopwatch, table, tell
+from benchmarks.common import Figure, SandboxProcess, child, heading, resident, run_alone, stopwatch, table, tell
 
 GIB = 2**30
 MIB = 2**20
@@ -103,18 +102,13 @@ def _ours(report_id: str, path: Path) -> None:
     fields = json.loads(os.environ["CRITEO"])
     with CriteoClient(fields["login"], fields["password"], base_url=fields["host"]) as client:
         job = client.get_report_job(report_id)
-        before, peak = _resident(), _Peak()
+        before, peak = resident(), _Peak()
         elapsed = stopwatch()
         with peak:
             report = client.download_report(report_id, path, job=job)
         took = elapsed()
     path.unlink()
     tell({"seconds": took, "sha256": report.sha256, "growth": (peak.bytes - before) / MIB})
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
 
 
 class _Peak:
@@ -127,7 +121,7 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._over.wait(0.02):
-            self.bytes = max(self.bytes, _resident())
+            self.bytes = max(self.bytes, resident())
 
     def __enter__(self) -> None:
         self._thread.start()

@@ -12,10 +12,9 @@ import os
 import resource
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Figure, SandboxProcess, child, heading, run_alone, table, tell
+from benchmarks.common import Figure, SandboxProcess, child, heading, resident, run_alone, table, tell
 
 TRIGGERS = 1000
 SECONDS = 60.0
@@ -73,7 +72,7 @@ WAYS: dict[str, Callable[[str, float], Coroutine[Any, Any, None]]] = {IDLE: _sle
 
 async def _measured(way: str, seconds: float) -> dict[str, float]:
     report_ids = os.environ["CRITEO_IDS"].split()
-    before, cpu = _resident(), _cpu()
+    before, cpu = resident(), _cpu()
     waits = [asyncio.create_task(WAYS[way](report_id, seconds)) for report_id in report_ids]
     delays: list[tuple[float, float]] = []
     began = time.monotonic()
@@ -85,16 +84,12 @@ async def _measured(way: str, seconds: float) -> dict[str, float]:
     # All start, and end, in the same moment only here.
     steady = sorted(delay for moment, delay in delays if 6.0 < moment < seconds - 2)
     return {
-        "bytes": _resident() - before,
+        "bytes": resident() - before,
         "cpu": _cpu() - cpu,
         "held": steady[-1],
         "held_999": steady[int(len(steady) * 0.999)],
         "held_first": max(delay for moment, delay in delays if 1.0 < moment <= 6.0),
     }
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _cpu() -> float:

@@ -26,7 +26,7 @@ import psutil
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.sandbox import Sandbox
-from dev.airflow_stack import AirflowStack
+from dev.airflow_stack import DEATHS_SEEN_SOON, AirflowStack
 
 DAGS = Path(__file__).parent / "dags_soak"
 BATCH = {"one_task": 7, "steps_deferred": 2, "steps": 1}
@@ -47,12 +47,6 @@ FAULTS = {
     ),
 }
 LOST_REPLIES = ("reset-after",)
-SOON = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-}
 
 
 @dataclass
@@ -192,7 +186,7 @@ def main() -> int:
         env = {
             "AIRFLOW_CONN_CRITEO_DEFAULT": sandbox.connection(timeout=10),
             "CRITEO_LAKE": f"file://{lake}",
-            **SOON,
+            **DEATHS_SEEN_SOON,
         }
         home = Path(folder) / "airflow"
         with AirflowStack(home, DAGS, database="postgres", parallelism=8, env=env) as airflow:

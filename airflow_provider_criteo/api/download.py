@@ -119,18 +119,7 @@ def receive(
     :raises CriteoError: the file could not be had whole; ``file`` is then not to be used.
     """
     with _Attempt(file, job, request, timeout, redact) as attempt:
-        patience = Patience()
-        while True:
-            before = attempt.size
-            try:
-                with open_output(attempt.resume_headers()) as response:
-                    attempt.read(response)
-                attempt.check()
-                break
-            except (TransientError, RateLimitError) as error:
-                if attempt.size > before > 0:
-                    patience.renew()
-                patience.wait_after(error, f"trying again {attempt.resume_note()}")
+        _receive_whole(attempt, open_output)
         _warn_of_truncation(job, row)
         return DownloadedReport(
             url="",
@@ -141,6 +130,21 @@ def receive(
             content_type=attempt.content_type,
             expires_at=job.expires_at,
         )
+
+
+def _receive_whole(attempt: _Attempt, open_output: OpenOutput) -> None:
+    patience = Patience()
+    while True:
+        before = attempt.size
+        try:
+            with open_output(attempt.resume_headers()) as response:
+                attempt.read(response)
+            attempt.check()
+            return
+        except (TransientError, RateLimitError) as error:
+            if attempt.size > before > 0:
+                patience.renew()
+            patience.wait_after(error, f"trying again {attempt.resume_note()}")
 
 
 class _Digests:

@@ -15,17 +15,15 @@ from airflow_provider_criteo.api.files import UnnamedFile
 from airflow_provider_criteo.api.problems import CriteoError
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
-_WHOLE_OBJECT_STORES = frozenset(
-    {"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs", "memory"}
-)
-"""Where an object appears when its upload is complete, and not before."""
-
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
     **dict.fromkeys(("gs", "gcs"), "gcs"),
     **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb", "wasbs"), "azure"),
 }
 """The extra of this package that brings what Airflow needs for a scheme."""
+
+_WHOLE_OBJECT_STORES = frozenset({*_EXTRAS, "memory"})
+"""Where an object appears when its upload is complete, and not before."""
 
 
 class Destination:

@@ -146,14 +146,10 @@ def _base_url(connection: Connection, wrong: Any) -> str:
         raise wrong("host", str(error)) from None
     if not port:
         return url
-    named = _port_in(url)
+    named = urlsplit(url).port
     if named not in (None, port):
         raise wrong("port", f"{port}, but the host names port {named}; give one of them")
     return url if named else f"{url}:{port}"
-
-
-def _port_in(url: str) -> int | None:
-    return urlsplit(url).port
 
 
 def _timeout(value: Any, wrong: Any) -> float | None:

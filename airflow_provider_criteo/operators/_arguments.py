@@ -34,12 +34,20 @@ def check_report_id(report_id: Any) -> None:
 
     :raises InvalidInputError: it is none.
     """
-    from airflow_provider_criteo.api.attributes import require_report_id
-
     empty = isinstance(report_id, str) and not report_id.strip()
     if report_id is None or empty or isinstance(report_id, (int, float, bool, list, tuple, dict, set)):
-        with as_task_exceptions():
-            require_report_id(report_id)
+        required_report_id(report_id)
+
+
+def required_report_id(report_id: object) -> str:
+    """The rendered report id as text.
+
+    :raises InvalidInputError: it is none.
+    """
+    from airflow_provider_criteo.api.attributes import require_report_id
+
+    with as_task_exceptions():
+        return require_report_id(report_id)
 
 
 def check_attributes(attributes: Any) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_criteo.operators._arguments import (
     check_constants,
     check_report_id,
     is_constant,
+    required_report_id,
 )
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 
@@ -182,7 +183,7 @@ class DownloadReportOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Download the file."""
         hook = CriteoHook(self.criteo_conn_id, self.api_version)
-        return download_report_file(self, hook, _require_report_id(self.report_id), context)
+        return download_report_file(self, hook, required_report_id(self.report_id), context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Input: the Criteo report; output: the file."""
@@ -219,10 +220,3 @@ def check_constant_destination(destination: Any) -> None:
 
     if is_constant(destination) or destination is None or isinstance(destination, (int, float, bool, dict, list)):
         check_destination(destination)
-
-
-def _require_report_id(report_id: object) -> str:
-    from airflow_provider_criteo.api.attributes import require_report_id
-
-    with as_task_exceptions():
-        return require_report_id(report_id)

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_criteo.api import problems
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
-from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions, error_from_json
+from airflow_provider_criteo.exceptions import InvalidInputError, error_from_json
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.hooks.observability import count
 from airflow_provider_criteo.hooks.waiting import (
@@ -29,7 +29,7 @@ from airflow_provider_criteo.hooks.waiting import (
     require_done,
     spread_after_reset,
 )
-from airflow_provider_criteo.operators._arguments import check_constants, check_report_id
+from airflow_provider_criteo.operators._arguments import check_constants, check_report_id, required_report_id
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ class ReportJobStatusSensor(BaseSensorOperator):
             return self.report_id
         if self.end_from_trigger and self.do_xcom_push:
             # Now and not by the trigger's event: the XComs of that reach the next task as JSON text (seen on 3.3.2).
-            context["ti"].xcom_push(key="return_value", value=_report_id(self.report_id))
+            context["ti"].xcom_push(key="return_value", value=required_report_id(self.report_id))
         return self._defer(started)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        report_id = _report_id(self.report_id)
+        report_id = required_report_id(self.report_id)
         wait_log = self._wait_log = self._wait_log or WaitLog(self.log, report_id)
         self._not_before = 0.0
         count("polls")
@@ -185,7 +185,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
         )
         self.defer(
             trigger=ReportJobTrigger(
-                report_id=_report_id(self.report_id),
+                report_id=required_report_id(self.report_id),
                 report_type=self.report_type,
                 criteo_conn_id=self.criteo_conn_id,
                 api_version=self.api_version,
@@ -221,13 +221,6 @@ class ReportJobStatusSensor(BaseSensorOperator):
             if isinstance(timeout, AirflowSensorTimeout) and self.never_fail:
                 raise timeout from None
             raise
-
-
-def _report_id(value: object) -> str:
-    from airflow_provider_criteo.api.attributes import require_report_id
-
-    with as_task_exceptions():
-        return require_report_id(value)
 
 
 def job_of(event: dict[str, Any] | None) -> Any:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ways import DAGS, SOON, Ways, until
+from ways import DAGS, Ways, until
 
 from airflow_provider_criteo.sandbox import Sandbox
-from dev.airflow_stack import AirflowStack
+from dev.airflow_stack import DEATHS_SEEN_SOON, AirflowStack
 
 pytestmark = pytest.mark.celery
 
@@ -20,7 +20,7 @@ FILE_BYTES = 4_000_000
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory, _sandbox: Sandbox) -> Iterator[AirflowStack]:
-    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(timeout=30), **SOON}
+    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(timeout=30), **DEATHS_SEEN_SOON}
     home = tmp_path_factory.mktemp("celery")
     with AirflowStack(home, DAGS, executor="CeleryExecutor", celery_workers=2, parallelism=8, env=env) as stack:
         yield stack

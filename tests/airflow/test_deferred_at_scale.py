@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ways import SOON, until
+from ways import until
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.sandbox import Sandbox
-from dev.airflow_stack import AirflowStack
+from dev.airflow_stack import DEATHS_SEEN_SOON, AirflowStack
 
 DAGS = Path(__file__).parent / "dags_scale"
 WAITS = 200
@@ -21,7 +21,7 @@ CALLS_PER_MINUTE = 250
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, _sandbox: Sandbox) -> Iterator[AirflowStack]:
-    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(), **SOON}
+    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(), **DEATHS_SEEN_SOON}
     home = tmp_path_factory.mktemp("scale")
     with AirflowStack(home, DAGS, database="postgres", parallelism=6, env=env) as airflow:
         yield airflow

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ways import DAGS, SOON, Outcome, Ways, locked, until
+from ways import DAGS, Outcome, Ways, locked, until
 
 from airflow_provider_criteo.sandbox import Sandbox
-from dev.airflow_stack import AirflowStack
+from dev.airflow_stack import DEATHS_SEEN_SOON, AirflowStack
 
 pytestmark = pytest.mark.kill
 
@@ -24,7 +24,7 @@ FILE_BYTES = 4_000_000
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory, _sandbox: Sandbox) -> Iterator[AirflowStack]:
-    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(timeout=30), **SOON}
+    env = {"AIRFLOW_CONN_CRITEO_DEFAULT": _sandbox.connection(timeout=30), **DEATHS_SEEN_SOON}
     home = tmp_path_factory.mktemp("airflow")
     with AirflowStack(home, DAGS, database="postgres", parallelism=8, env=env) as stack:
         yield stack
@@ -59,6 +59,13 @@ class Kill:
     def started(self, *dag_ids: str, pending_seconds: float = 600, file_bytes: int = 20_000) -> Ways:
         self.sandbox.configure(pending_seconds=pending_seconds, file_bytes=file_bytes)
         return Ways(self.airflow, self.sandbox, self.lake, dag_ids or ALL)
+
+    def all_waiting(self) -> Ways:
+        ways = self.started()
+        until("a job of each", lambda: all(ways.jobs(way) for way in ways))
+        ways.until_state("wait", "running", ["one_task"])
+        ways.until_state("wait", "deferred", ["steps_deferred", "one_task_deferred"])
+        return ways
 
     def ends_well(self, point: str, ways: Ways, *, jobs: int = 1) -> None:
         outcomes = ways.outcomes()
@@ -186,10 +193,7 @@ def test_the_triggerer_killed_while_all_are_deferred(kill: Kill) -> None:
 
 @pytest.mark.parametrize("tree", [False, True], ids=["alone", "with-its-workers"])
 def test_the_scheduler_killed_during_the_wait(kill: Kill, tree: bool) -> None:
-    ways = kill.started()
-    until("a job of each", lambda: all(ways.jobs(way) for way in ways))
-    ways.until_state("wait", "running", ["one_task"])
-    ways.until_state("wait", "deferred", ["steps_deferred", "one_task_deferred"])
+    ways = kill.all_waiting()
     kill.airflow.kill("scheduler", signal.SIGKILL, tree=tree)
     ways.finish_jobs()
     kill.airflow.start("scheduler")
@@ -197,10 +201,7 @@ def test_the_scheduler_killed_during_the_wait(kill: Kill, tree: bool) -> None:
 
 
 def test_the_api_server_restarted_during_the_wait(kill: Kill) -> None:
-    ways = kill.started()
-    until("a job of each", lambda: all(ways.jobs(way) for way in ways))
-    ways.until_state("wait", "running", ["one_task"])
-    ways.until_state("wait", "deferred", ["steps_deferred", "one_task_deferred"])
+    ways = kill.all_waiting()
     kill.airflow.kill("api-server", signal.SIGKILL, tree=True)
     ways.finish_jobs()
     time.sleep(5)

@@ -19,13 +19,6 @@ from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack
 
 DAGS = Path(__file__).parent / "dags_kill"
-# Dead tasks, schedulers and triggerers are missed within seconds instead of minutes.
-SOON = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-}
 _advertisers = itertools.count(1001)
 
 
