@@ -25,6 +25,9 @@ _LONGEST_WAIT = 3600.0
 _SAME_RESET = 1.0
 """Seconds by which two replies may differ in when the same window ends: they round, and travel."""
 
+_RESET_OF_A_MINUTE = 6.0
+"""A reset in fewer seconds is more likely the end of a short window than that of the documented minute."""
+
 _EPOCH_MILLISECONDS = 1e11
 
 
@@ -257,11 +260,22 @@ class Pace:
             self._window = min(max(now + reset_in - known_window_start, 1.0), _LONGEST_WAIT)
             self._window_known = True
         elif not self._window_known:
-            oldest = self._calls[-limit] if len(self._calls) >= limit else None
-            shortest = now + reset_in - oldest if oldest is not None else MINUTE
-            # A quota far shorter than the documented minute shows in its reset; the second window confirms it.
+            self._guess_window(limit, reset_in, now)
+
+    def _guess_window(self, limit: int, reset_in: float, now: float) -> None:
+        """The window's length after the first 429: the documented minute, if nothing speaks against it.
+
+        A quota far shorter shows in its reset; the second window confirms it.
+        """
+        if len(self._calls) >= limit:
+            shortest = now + reset_in - self._calls[-limit]
             self._window = max(shortest, 1.0) if shortest < MINUTE / 2 else MINUTE
             self._window_known = self._window == MINUTE
+        elif reset_in >= _RESET_OF_A_MINUTE:
+            self._window_known = True
+        else:
+            # Others use the quota, too, so that our own calls tell nothing of the window: the next 429 will.
+            self._share = None
 
     def _grow(self, now: float) -> None:
         """After windows that were used up without a complaint, ask for a little more again."""

@@ -147,6 +147,25 @@ def test_windows_of_the_clock_are_learnt_from_two_429s_at_most(offset: float) ->
     assert ratio <= 1.25
 
 
+@pytest.mark.parametrize("used_by_others", [1, 20, 39])
+@pytest.mark.parametrize("kind", ["anchored", "aligned"])
+def test_a_short_window_is_learnt_though_others_use_the_quota_at_first(kind: str, used_by_others: int) -> None:
+    world = World(Server(40, 5.0, kind, "limited"))
+    for _ in range(used_by_others):
+        world.server.reply(world.now)
+    took = world.run([Pace(clock=lambda: world.now)], 1000)
+    assert world.server.refused <= 3
+    assert took <= 1.25 * 1000 / 40 * 5
+
+
+def test_a_minutes_window_is_learnt_from_one_429_though_others_use_the_quota_at_first() -> None:
+    world = World(Server(40, 60.0, "anchored", "limited"))
+    for _ in range(20):
+        world.server.reply(world.now)
+    world.run([Pace(clock=lambda: world.now)], 400)
+    assert world.server.refused == 1
+
+
 def test_a_ceiling_of_the_users_own_needs_no_429() -> None:
     _, _, server = run("anchored", "limited", limit=40, window=60, calls=400, ceiling=40)
     assert server.refused == 0
