@@ -22,6 +22,7 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import transport
+from airflow_provider_criteo.api.deadline import new_session
 from airflow_provider_criteo.api.problems import (
     AuthenticationError,
     CriteoApiError,
@@ -203,7 +204,7 @@ class TokenFetch:
 
     def __call__(self, url: str, form: dict[str, str], redact: Callable[[str], str]) -> dict[str, Any]:
         request = f"POST {TOKEN_PATH}"
-        with requests.Session() as session:
+        with new_session() as session:
             answer = transport.exchange(
                 session,
                 "POST",

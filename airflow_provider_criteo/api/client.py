@@ -33,6 +33,7 @@ from airflow_provider_criteo.api.attributes import (
     sendable,
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, TokenFetch, token_source
+from airflow_provider_criteo.api.deadline import new_session
 from airflow_provider_criteo.api.download import DownloadedReport, receive
 from airflow_provider_criteo.api.files import UnnamedFile
 from airflow_provider_criteo.api.jobs import ReportJob
@@ -149,7 +150,7 @@ class CriteoClient:
         self._auth = BearerAuth(self._source, TokenFetch(self._timeout, self._user_agent, mask), self.base_url)
         self._preview_is_retired = False
         self._last = threading.local()
-        self.session = requests.Session()
+        self.session = new_session()
         self.session.auth = self._auth
         self.session.headers.update({"User-Agent": self._user_agent, "Accept": "application/json"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
+from airflow_provider_criteo.api.deadline import connection_of, ended_after
 from airflow_provider_criteo.api.problems import Problem, TransientError, problems_from_json
 from airflow_provider_criteo.api.quota import RateLimit
 
@@ -182,18 +182,15 @@ def read_answer(response: requests.Response, request: str, seconds: float, redac
 
 
 def _body(response: requests.Response, seconds: float, request: str) -> bytes:
-    deadline = time.monotonic() + seconds
     body = bytearray()
-    with network_faults(request, (seconds, seconds), status=response.status_code):
-        # read1 returns what has come, so that a body that drips cannot outlast the deadline.
+    with (
+        network_faults(request, (seconds, seconds), status=response.status_code),
+        ended_after(seconds, connection_of(response)),
+    ):
         while chunk := response.raw.read1(64 * 1024, decode_content=True):
             body += chunk
             if len(body) > _LARGEST_REPLY:
                 raise TransientError(response.status_code, (), request, reason="the reply is larger than 32 MiB")
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    response.status_code, (), request, reason=f"the reply did not end within {seconds:g} s"
-                )
     return bytes(body)
 
 
@@ -205,7 +202,7 @@ def network_faults(request: str, timeout: tuple[float, float], status: int = 0) 
     except (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) as error:
         reason = f"no connection within {timeout[0]:g} s"
         raise TransientError(status, (), request, reason=reason, sent=False) from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise TransientError(status, (), request, reason=f"no answer within {timeout[1]:g} s") from error
     # ValueError: of requests, for a Location that is no URL
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:

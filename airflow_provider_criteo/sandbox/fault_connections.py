@@ -55,6 +55,15 @@ async def drip(play: Play) -> None:
     await play.wire.close()
 
 
+@fault("drip-head", "headers without end, one now and then (seconds)", acts=True)
+async def drip_head(play: Play) -> None:
+    await play.wire.write(b"HTTP/1.1 200 OK\r\nx-endless: ")
+    async for _ in ticks(float(play.param("seconds", 0.2))):
+        if not await play.wire.write(b"x"):
+            break
+    await play.wire.close()
+
+
 def _at(play: Play) -> int:
     """The byte at which a download breaks: the parameter, or its middle."""
     return min(int(play.param("at", play.reply.length // 2)), max(0, play.reply.length - 1))

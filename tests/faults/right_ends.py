@@ -144,6 +144,7 @@ TABLE: dict[str, _Row] = {
         f"delay-{moment}": tuple(ends.but(seconds=9) for ends in (PASSES, LOST, PASSES, PASSES))
         for moment in ("before", "after")
     },
+    "drip-head": (PASSES, LOST, PASSES, PASSES),
     # A reply has to end in time; a file may come slowly.
     "drip": (PASSES, LOST, PASSES, HARMLESS.but(at=100)),
     **dict.fromkeys(

@@ -9,13 +9,14 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, overload
 
 import pytest
 import responses
+from recorder import Recorder
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.jobs import ReportJob
@@ -32,6 +33,9 @@ from airflow_provider_criteo.api.problems import (
 )
 from airflow_provider_criteo.api.quota import RateLimit
 from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.sandbox import Sandbox
+
+MakeClient = Callable[..., CriteoClient]
 
 TOKEN = {"access_token": "a-token-of-a-test", "token_type": "Bearer", "expires_in": 900}
 FAILED = ReportJob("1", "mpo-realtime", "Failure", JobState.FAILED, problems=(Problem(code="too-long"),))
@@ -85,6 +89,35 @@ def test_a_401_whose_body_has_no_end_ends_in_time(client_id: str) -> None:
     ):
         client.get_report_job("1")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("call", ["token", "create", "status", "download"])
+def test_headers_without_end_end_in_time(
+    call: str, fresh_sandbox: Sandbox, make_client: MakeClient, tmp_path: Path
+) -> None:
+    began = time.monotonic()
+    client = make_client(fresh_sandbox, timeout=0.5)
+
+    def use() -> None:
+        job = client.create_report_job("mpo-realtime", {"advertiserIds": ["1"], "lookbackWindow": 60})
+        client.download_report(client.get_report_job(job.report_id).report_id, tmp_path / "report.csv")
+
+    fresh_sandbox.fault(call, "drip-head", seconds=0.1)
+    if call in ("token", "download"):
+        use()
+    else:
+        with pytest.raises(TransientError, match=r"no answer within 0\.5 s"):
+            use()
+    assert time.monotonic() - began < 8
+
+
+def test_a_reply_in_time_keeps_its_connection(recorder: Recorder, sandbox: Sandbox, make_client: MakeClient) -> None:
+    client = make_client(sandbox, base_url=recorder.url, timeout=0.5)
+    job = client.create_report_job("mpo-realtime", {"advertiserIds": ["1"], "lookbackWindow": 60})
+    client.get_report_job(job.report_id)
+    time.sleep(0.8)
+    client.get_report_job(job.report_id)
+    assert len({exchange.connection for exchange in recorder.exchanges if "/report-jobs/" in exchange.path}) == 1
 
 
 @responses.activate

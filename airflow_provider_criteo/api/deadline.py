@@ -1,0 +1,106 @@
+"""An end for replies that drip: a socket's own timeout begins anew with every byte that comes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.poolmanager import PoolManager, pool_classes_by_scheme
+
+
+@contextmanager
+def ended_after(seconds: object, connection: socket.socket | None) -> Iterator[None]:
+    """Shut a connection down when the block that reads from it takes longer.
+
+    :param seconds: a number; for ever where it is none.
+    :raises TimeoutError: the block took longer.
+    """
+    if connection is None or not isinstance(seconds, (int, float)):
+        yield
+        return
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            # Not SSLSocket's own, which takes away what the reading thread works with.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError(f"no whole answer within {seconds:g} s")
+
+
+def connection_of(response: requests.Response) -> socket.socket | None:
+    """What a reply comes over, if it came over a session of ``new_session``."""
+    return getattr(response.raw, "criteo_connection", None)
+
+
+class _Deadline:
+    """Has the status line and the headers come within the read timeout together."""
+
+    sock: socket.socket | None
+    timeout: Any
+
+    def getresponse(self) -> Any:
+        connection = self.sock
+        with ended_after(self.timeout, connection):
+            response = super().getresponse()  # type: ignore[misc]
+        response.criteo_connection = connection
+        return response
+
+
+class _Connection(_Deadline, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Deadline, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _watch(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _watch(manager)
+        return manager
+
+
+def _watch(manager: PoolManager) -> None:
+    if manager.pool_classes_by_scheme is pool_classes_by_scheme:  # those of a SOCKS proxy are its own
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
+def new_session() -> requests.Session:
+    """A session in which no reply's head takes longer than the read timeout."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
+    return session
