@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -41,6 +41,9 @@ test-optional: ## what other packages bring: Google Cloud Storage on an emulator
 
 test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
 	$(PYTHON) -m pytest tests/faults -s
+
+test-faults-quick: setup ## a fifth of the fault matrix: every fault at each call, in two of the modes
+	$(PYTHON) -m pytest tests/faults -s --quick
 
 test-secrets: setup ## no secret anywhere, on a real Airflow at level DEBUG
 	$(PYTHON) -m pytest tests/airflow/test_secrets.py --timeout 900 -s

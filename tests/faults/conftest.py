@@ -13,12 +13,16 @@ _RESULTS = pytest.StashKey[dict[Any, Any]]()
 _SECONDS = pytest.StashKey[float]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="a fifth of the matrix: every fault at every call")
+
+
 @pytest.fixture(scope="session")
 def matrix(request: pytest.FixtureRequest) -> Callable[[str], dict[Any, str | None]]:
     """What came of the cells of a fault."""
     chosen = [item.callspec.params["fault"] for item in request.session.items if "matrix" in _fixtures(item)]
     began = time.monotonic()
-    results = played(cells(chosen))
+    results = played(cells(chosen, quick=request.config.getoption("--quick")))
     request.config.stash[_RESULTS] = results
     request.config.stash[_SECONDS] = time.monotonic() - began
     return lambda fault: {cell: wrong for cell, wrong in results.items() if cell.fault == fault}
