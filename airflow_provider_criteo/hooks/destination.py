@@ -15,10 +15,14 @@ from airflow_provider_criteo.api.files import UnnamedFile
 from airflow_provider_criteo.api.problems import CriteoError
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
+_AZURE = ("abfs", "abfss")
+_AZURE_ELSEWHERE = ("adl", "az", "wasb", "wasbs")
+"""Schemes that others take for Azure, and ``ObjectStoragePath`` does not."""
+
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
     **dict.fromkeys(("gs", "gcs"), "gcs"),
-    **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb", "wasbs"), "azure"),
+    **dict.fromkeys(_AZURE, "azure"),
 }
 """The extra of this package that brings what Airflow needs for a scheme."""
 
@@ -78,10 +82,12 @@ class Destination:
     def _object_path(self) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-        path = ObjectStoragePath(self.url, conn_id=self._conn_id)
         try:
+            path = ObjectStoragePath(self.url, conn_id=self._conn_id)
             path.fs  # noqa: B018 - made when first asked for
         except (ImportError, ValueError) as error:
+            if isinstance(error, ValueError) and "filesystem" not in str(error):
+                raise  # the storage is installed, and cannot use its connection
             raise InvalidInputError(f"destination={self.url!r}: {error}{_what_to_install(self.url)}") from error
         return path
 
@@ -120,6 +126,9 @@ def check_destination(destination: object) -> str:
             raise InvalidInputError(f"destination={text!r} is relative; a local URL has three slashes: file:///path")
     elif parts.scheme in ("http", "https"):
         raise InvalidInputError(f"destination={text!r} cannot be written over {parts.scheme}; {allowed}")
+    elif parts.scheme in _AZURE_ELSEWHERE or (parts.scheme in _AZURE and "." in (parts.hostname or "")):
+        # What others write before an @, the container, is a connection to Airflow.
+        raise InvalidInputError(f"destination={text!r}: Azure is abfs://container/key, the account in its connection")
     elif not parts.netloc or (not parts.path.strip("/") and parts.scheme in _WHOLE_OBJECT_STORES - {"memory"}):
         raise InvalidInputError(f"destination={text!r} has no key in the bucket; {allowed}")
     return text
@@ -140,7 +149,9 @@ def _what_to_install(url: str) -> str:
 def _upload(path: Any, source: str) -> None:
     storage, key = path.fs, path.path
     if path.protocol in _WHOLE_OBJECT_STORES:
-        storage.put_file(source, key)
+        # Left to itself, adlfs takes the whole file into memory.
+        options = {"max_concurrency": 4} if path.protocol in _AZURE else {}
+        storage.put_file(source, key, **options)
         return
     hidden = f"{key}.{uuid.uuid4().hex}.part"
     storage.makedirs(storage._parent(key), exist_ok=True)

@@ -141,7 +141,7 @@ def test_a_storage_that_does_not_answer(
 
 @pytest.mark.parametrize(
     ("destination", "extra"),
-    [("s3://lake/r.csv", "s3"), ("gs://lake/r.csv", "gcs"), ("abfs://c@a.dfs.core.windows.net/r.csv", "azure")],
+    [("s3://lake/r.csv", "s3"), ("gs://lake/r.csv", "gcs"), ("abfs://lake/r.csv", "azure")],
 )
 def test_a_storage_that_is_not_installed_names_the_extra_to_install(
     destination: str, extra: str, tmp_path: Path
