@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -62,6 +62,14 @@ types: setup ## mypy, strict
 
 contract: setup ## the catalogue and the sandbox against Criteo's specifications
 	$(PYTHON) -m pytest tests/contract
+
+# Each version of Criteo's API has an SDK of its own under the same name: a folder each.
+SDKS := $(addprefix criteo-api-,marketingsolutions-sdk==0.0.261026 retailmedia-sdk==0.0.261026 \
+	retailmedia-sdk==2026.1.0.261026 retailmedia-sdk==2026.7.0.261026 retailmedia-sdk==2027.1.0.261026)
+
+test-sdk: setup ## Criteo's own Python SDKs against the sandbox
+	@for sdk in $(SDKS); do VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --target .venvs/sdk/$$sdk $$sdk || exit; done
+	PYTHONPATH=$$(echo .venvs/sdk/* | tr ' ' ':') $(PYTHON) -m pytest tests/contract/test_sdk.py
 
 test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py --timeout 900

@@ -182,6 +182,8 @@ def attribute_schema(attribute: dict[str, Any]) -> dict[str, Any]:
         {key: attribute[key] for key in ("enum", "format") if key in attribute}
     )
     schema.update({key: attribute[key] for key in ("default", "maxItems", "minItems") if key in attribute})
+    if array and not attribute["required"]:
+        schema["nullable"] = True
     return schema
 
 

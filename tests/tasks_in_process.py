@@ -36,6 +36,7 @@ class TaskInstance:
     """What the operators use of a task instance."""
 
     first_reschedule: datetime | None = None
+    max_tries: int = 0
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:

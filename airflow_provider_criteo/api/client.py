@@ -459,7 +459,10 @@ def _account_count(name: str, answer: transport.Answer) -> int:
     data = answer.json.get("data") if isinstance(answer.json, dict) else None
     if not isinstance(data, list):
         raise TransientError(answer.status_code, (), "", reason=f"the reply lists no {name}")
-    return len(data)
+    # Criteo gives the Retail Media accounts in pages of 25.
+    metadata = answer.json.get("metadata")
+    total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
+    return total if isinstance(total, int) else len(data)
 
 
 def _may_exist(error: TransientError) -> TransientError:

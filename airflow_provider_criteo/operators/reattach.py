@@ -1,7 +1,8 @@
 """One job per task instance: a retry takes up the job that an earlier try created.
 
 The report id goes into Airflow's task state store (Airflow 3.3 and later) right after the POST, beside a hash of
-what was asked for. Where there is no store, every try creates.
+what was asked for. Where there is no store, every try creates. A task that was cleared creates, too: Airflow 3.3 keeps
+the store then, but raises ``max_tries``, which no retry does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ STATE_KEY = "criteo_report_job"
 
 def created_once(
     store: Any,
+    max_tries: int | None,
     hook: CriteoHook,
     *,
     report_type: str,
@@ -38,25 +40,27 @@ def created_once(
     """The job that an earlier try of this task created, if it is of use; else a new one.
 
     :param store: the task state store; None where Airflow has none.
+    :param max_tries: of the task instance.
     """
     with as_task_exceptions():
         asked = request_hash(report_type, attributes, account_id, api_version, hook.criteo_conn_id)
-    job = _usable_job(store.get(STATE_KEY), asked, hook, report_type, log) if store is not None else None
+    note = {"request": asked, "max_tries": max_tries}
+    job = _usable_job(store.get(STATE_KEY), note, hook, report_type, log) if store is not None else None
     if job is not None:
         return job
     job = hook.create_report_job(report_type, attributes, account_id, quota_wait=quota_wait)
     if store is not None:
-        _note(store, job.report_id, asked, log)
+        _store(store, {"report_id": job.report_id, **note}, log)
     log.info("Criteo created report job %s (%s): %s", job.report_id, report_type, job.status)
     return job
 
 
-def _note(store: Any, report_id: str, asked: str, log: Any) -> None:
+def _store(store: Any, note: Mapping[str, Any], log: Any) -> None:
     try:
-        store.set(STATE_KEY, {"report_id": report_id, "request": asked})
+        store.set(STATE_KEY, note)
     except Exception:
         # The job exists: a task that failed now would lose it, and its retry make another.
-        log.warning("Report job %s could not be noted; a retry would create another", report_id, exc_info=True)
+        log.warning("Report job %s could not be noted; a retry would create another", note["report_id"], exc_info=True)
 
 
 def request_hash(
@@ -71,11 +75,14 @@ def request_hash(
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _usable_job(stored: Any, asked: str, hook: CriteoHook, report_type: str, log: Any) -> ReportJob | None:
+def _usable_job(stored: Any, note: Mapping[str, Any], hook: CriteoHook, report_type: str, log: Any) -> ReportJob | None:
     if not isinstance(stored, Mapping) or not stored.get("report_id"):
         return None
     report_id = str(stored["report_id"])
-    if stored.get("request") != asked:
+    if stored.get("max_tries") != note["max_tries"]:
+        log.info("The task was cleared after it had created report job %s; creating a new one", report_id)
+        return None
+    if stored.get("request") != note["request"]:
         log.info("Report job %s of an earlier try was for another request; creating a new one", report_id)
         return None
     try:

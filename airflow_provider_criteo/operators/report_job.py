@@ -94,6 +94,7 @@ class CreateReportJobOperator(BaseOperator):
         hook = self._hook()
         return created_once(
             context.get("task_state_store"),
+            getattr(context.get("ti"), "max_tries", None),
             hook,
             report_type=self.report_type,
             attributes=attributes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 
@@ -77,6 +78,7 @@ class SandboxApp:
         wire = Wire(scope, receive, send)
         settings = self.settings
         call = self.api.understand(scope["method"], scope["raw_path"].decode("latin-1"))
+        call.query = parse_qs(scope["query_string"].decode("latin-1"))
         call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         record = self.journal.begin(call)
         body = await wire.body()

@@ -49,7 +49,7 @@ def check_accounts(call: Call, settings: Settings) -> None:
 
 def list_accounts(call: Call, settings: Settings) -> Reply:
     if not settings.consent:
-        return Reply.json(200, {**envelope([]), **_page(call, 0)})
+        return _paged(call, [])
     if call.path.endswith("/advertisers/me"):
         ids = settings.advertiser_ids or ["12345", "67890"]
         return Reply.json(
@@ -78,19 +78,28 @@ def list_accounts(call: Call, settings: Settings) -> Reply:
         }
         for id_ in ids
     ]
-    return Reply.json(200, {**envelope(accounts), **_page(call, len(accounts))})
+    wanted = call.query.get("limitToId")
+    return _paged(call, [account for account in accounts if wanted is None or account["id"] in wanted])
 
 
-def _page(call: Call, count: int) -> dict[str, Any]:
+def _paged(call: Call, found: list[dict[str, Any]]) -> Reply:
     if call.path.endswith("/advertisers/me"):
-        return {}
-    return {
-        "metadata": {
-            "totalItemsAcrossAllPages": count,
-            "currentPageSize": count,
-            "currentPageIndex": 0,
-            "totalPages": 1,
-            "nextPage": None,
-            "previousPage": None,
-        }
+        return Reply.json(200, envelope(found))
+    try:
+        size, index = (
+            int(call.query.get(name, [usual])[-1]) for name, usual in (("pageSize", "25"), ("pageIndex", "0"))
+        )
+    except ValueError:
+        raise refusal(400, "invalid", "pageSize and pageIndex are integers") from None
+    if size < 1 or index < 0:
+        raise refusal(400, "invalid-range", "pageSize is at least 1, pageIndex at least 0")
+    page = found[index * size : (index + 1) * size]
+    metadata = {
+        "totalItemsAcrossAllPages": len(found),
+        "currentPageSize": len(page),
+        "currentPageIndex": index,
+        "totalPages": max(1, -(-len(found) // size)),
+        "nextPage": None,
+        "previousPage": None,
     }
+    return Reply.json(200, {**envelope(page), "metadata": metadata})

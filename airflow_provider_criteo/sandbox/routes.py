@@ -28,6 +28,7 @@ class Call:
     :param version: of the path.
     :param report_id: of the path.
     :param account_id: of the path.
+    :param query: of the URL.
     :param headers: by lower-case name.
     :param body: whole.
     :param allowed: the methods of this route, where this is none of them.
@@ -40,6 +41,7 @@ class Call:
     version: str | None = None
     report_id: str | None = None
     account_id: str | None = None
+    query: Mapping[str, list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     allowed: str = ""

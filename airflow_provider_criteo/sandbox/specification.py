@@ -80,14 +80,12 @@ def reply_model(method: str, path: str, version: str) -> ReplyModel:
     resource = resolved(top["properties"]["data"])
     reference = resource["properties"]["attributes"]
     attributes = resolved(reference)["properties"]
-    problems = resolved(resolved(top["properties"]["errors"])["items"])["properties"]
     return ReplyModel(
         status=int(status),
         type=re.sub(r"^External|V\d$", "", reference["$ref"].rsplit("/", 1)[1].split("_")[0]),
         has_id="id" in resource["properties"],
         attributes=tuple(attributes),
         words=tuple(attributes["status"].get("enum", ())),
-        problem_fields=tuple(problems),
     )
 
 
@@ -99,7 +97,6 @@ class ReplyModel:
     :param has_id: whether the resource has an id of its own.
     :param attributes: names of its attributes.
     :param words: the status words.
-    :param problem_fields: the fields of its errors and warnings.
     """
 
     def __init__(
@@ -109,14 +106,12 @@ class ReplyModel:
         has_id: bool,
         attributes: tuple[str, ...],
         words: tuple[str, ...],
-        problem_fields: tuple[str, ...],
     ) -> None:
         self.status = status
         self.type = type
         self.has_id = has_id
         self.attributes = attributes
         self.words = words
-        self.problem_fields = problem_fields
 
     @classmethod
     def usual(cls, service: str) -> ReplyModel:

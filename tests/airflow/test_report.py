@@ -89,6 +89,21 @@ def test_a_report_that_failed_fails_the_task_at_once_and_says_why(
         ) in log
 
 
+def test_a_cleared_task_makes_its_report_anew(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    destination = f"file://{lake}/cleared.csv"
+    run_id, state = airflow.run("report_poke", {"destination": destination})
+    assert state == "success"
+    clear = {"dag_run_id": run_id, "task_ids": ["create"], "include_downstream": True, "dry_run": False}
+
+    airflow.rest("POST", "/dags/report_poke/clearTaskInstances", {**clear, "only_failed": False})
+
+    assert airflow.wait("report_poke", run_id) == "success"
+    first, second = (job["report_id"] for job in sandbox.jobs())
+    assert airflow.xcom("report_poke", run_id, "create") == second
+    log = airflow.log_text("report_poke", run_id, "create", try_number=2)
+    assert f"The task was cleared after it had created report job {first}; creating a new one" in log
+
+
 def wait_for_polls(sandbox: Sandbox, count: int) -> None:
     deadline = time.monotonic() + 120
     while len(sandbox.journal("status")) < count:

@@ -121,6 +121,14 @@ def test_an_application_without_consent_does_not_pass(criteo_sandbox: Sandbox) -
     assert [call["path"].rpartition("/")[2] for call in criteo_sandbox.journal()][-2:] == ["me", "accounts"]
 
 
+def test_accounts_of_all_pages_are_counted(criteo_sandbox: Sandbox) -> None:
+    criteo_sandbox.configure(account_ids=[str(number) for number in range(60)])
+    criteo_sandbox.fault("accounts", "http-403")
+    works, message = CriteoHook().test_connection()
+    assert works
+    assert "60 Retail Media accounts" in message
+
+
 def test_a_used_up_quota_is_told(criteo_sandbox: Sandbox) -> None:
     criteo_sandbox.fault("any", "http-429-limit-and-reset", times=None)
     works, message = CriteoHook().test_connection()

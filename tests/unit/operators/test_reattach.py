@@ -115,6 +115,21 @@ def test_another_request_makes_another_job(
     assert f"Report job {first} of an earlier try was for another request" in capsys.readouterr().out
 
 
+def test_a_task_that_was_cleared_makes_another_job(
+    sandbox: Sandbox, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(max_tries: int) -> str:
+        task = CreateReportJobOperator(task_id="create", attributes=ATTRIBUTES)
+        return str(task.execute({"ti": TaskInstance(max_tries=max_tries), "task_state_store": store}))
+
+    first = run(2)
+    assert run(2) == first
+    second = run(3)
+    assert second != first
+    assert run(3) == second
+    assert f"The task was cleared after it had created report job {first}" in capsys.readouterr().out
+
+
 def test_the_order_of_attributes_and_their_form_make_no_other_request(sandbox: Sandbox, store: Store) -> None:
     first = create(store)
     assert create(store, dict(reversed(ATTRIBUTES.items()))) == first

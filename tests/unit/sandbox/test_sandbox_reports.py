@@ -242,6 +242,19 @@ def test_accounts(caller, sandbox, path):
     assert caller.send("GET", path).status_code == 503
 
 
+def test_retail_media_accounts_come_in_pages(caller, sandbox):
+    sandbox.configure(account_ids=[str(number) for number in range(60)])
+    path = "/2026-07/retail-media/accounts"
+    pages = [caller.send("GET", f"{path}?pageIndex={index}").json() for index in range(4)]
+    assert [len(page["data"]) for page in pages] == [25, 25, 10, 0]
+    assert pages[2]["metadata"]["currentPageIndex"] == 2
+    assert {page["metadata"]["totalItemsAcrossAllPages"] for page in pages} == {60}
+    assert {page["metadata"]["totalPages"] for page in pages} == {3}
+    limited = caller.send("GET", f"{path}?limitToId=7&limitToId=61").json()
+    assert [account["id"] for account in limited["data"]] == ["7"]
+    assert caller.send("GET", f"{path}?pageIndex=x").status_code == 400
+
+
 def test_csv_rows_are_those_asked_for(caller, sandbox):
     sandbox.configure(file_rows=5)
     attributes = {
