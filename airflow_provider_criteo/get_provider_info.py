@@ -79,8 +79,9 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                     "api_version": {
                         "label": "API version",
                         "description": (
-                            "Empty takes each report type's own default: a stable version for Retail Media, preview for "
-                            "Marketing Solutions. One of: 2026-01, 2026-07, 2027-01, preview, experimental."
+                            "Empty takes each report type's own default: a stable version for most of Retail Media, preview "
+                            "for Marketing Solutions, insights and offsite. One of: 2026-01, 2026-07, 2027-01, preview, "
+                            "experimental."
                         ),
                         "schema": {
                             "type": ["string", "null"],

@@ -10,14 +10,14 @@ from airflow_provider_criteo.api.reports import ReportType, rows
 TARGET = Path(__file__).parents[1] / "docs" / "catalogue.md"
 
 HEAD = """\
+<!-- Made by python -m dev.catalogue_table; do not edit. -->
 # Report types
 
-Made from the catalogue by `python -m dev.catalogue_table`; do not edit. The default version of each report type is
-bold; `api_version`, on the connection or the operator, picks another one. A format goes into `attributes`, under the
-name that its row gives.
+The default version of each report type is bold; `api_version`, on the connection or the operator, picks another one. A
+format goes into `attributes`, under the name that its row gives.
 
-| `report_type` | What it is | Versions | Formats | Limits | Scope | Kept | Criteo's page |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| `report_type` | What it is | Versions | Required attributes | Formats | Limits | Scope | Kept | Criteo's page |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -30,6 +30,7 @@ def _cells(row: ReportType) -> Iterator[str]:
     yield f"`{row.id}`"
     yield row.title
     yield ", ".join(f"**{version}**" if version == row.default_version else version for version in row.versions)
+    yield ", ".join(f"`{name}`" for name in row.required) or "-"
     formats = ", ".join(row.formats)
     yield f"`{row.format_attribute}`: {formats}" if row.format_attribute else formats
     yield " ".join(filter(None, ("Needs `account_id`." if row.needs_account_id else "", row.limits))) or "-"

@@ -35,7 +35,7 @@ def waited(seconds: float) -> None:
 def file_written(hook: Any, url: str) -> None:
     """Tell Airflow's lineage of a file; never fails."""
     try:
-        from airflow.providers.common.compat.sdk import get_hook_lineage_collector
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
         uri = url if "://" in url else f"file://{url}"
         get_hook_lineage_collector().add_output_asset(context=hook, uri=uri)

@@ -29,4 +29,6 @@ def _dataset_name(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if parts.scheme in ("", "file", "local"):
         return "file", parts.path
-    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
+    scheme = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}.get(parts.scheme, parts.scheme)
+    bucket = parts.netloc.rpartition("@")[2]  # before it is an Airflow connection
+    return f"{scheme}://{bucket}", parts.path.lstrip("/")

@@ -33,6 +33,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
 
     With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up creation quota: two worker
     starts in all. Else the worker waits. On Airflow 3.3 and later a retry takes up the job of an earlier try.
+    ``report_type``, ``account_id``, ``criteo_conn_id`` and ``api_version`` are those of ``CreateReportJobOperator``.
 
     :param attributes: what to report (templated), as in ``CreateReportJobOperator``.
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import textwrap
@@ -165,3 +166,22 @@ def test_this_release_writes_what_its_golden_file_says() -> None:
 
 def released() -> str:
     return version("airflow-provider-criteo")
+
+
+def test_a_file_that_was_written_reaches_the_hook_level_lineage(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_criteo.hooks.criteo import CriteoHook
+    from airflow_provider_criteo.hooks.observability import file_written
+
+    try:
+        lineage: Any = importlib.import_module("airflow.sdk.lineage")
+    except ImportError:
+        lineage = importlib.import_module("airflow.lineage.hook")
+    # Airflow has one that collects only where a plugin reads it.
+    collector = lineage.HookLineageCollector()
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr(lineage, "_hook_lineage_collector", collector, raising=False)
+
+    file_written(CriteoHook(), "file:///lake/report.csv")
+
+    (written,) = collector.collected_assets.outputs
+    assert written.asset.uri == "file:///lake/report.csv"

@@ -102,6 +102,7 @@ def test_the_exceptions_page_has_every_exception_and_whether_it_is_retried() -> 
         ("create", "operators.report_job.CreateReportJobOperator"),
         ("wait", "sensors.report_job.ReportJobStatusSensor"),
         ("download", "operators.report_job.DownloadReportOperator"),
+        ("all-in-one", "transfers.report_to_object_storage.ReportToObjectStorageOperator"),
     ],
 )
 def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:

@@ -17,6 +17,8 @@ from airflow_provider_criteo.operators.lineage import openlineage
         ("/lake/report.csv", "file", "/lake/report.csv"),
         ("file:///lake/report.csv", "file", "/lake/report.csv"),
         ("s3://lake/criteo/report.csv", "s3://lake", "criteo/report.csv"),
+        ("s3a://aws_default@lake/report.csv", "s3://lake", "report.csv"),
+        ("gcs://lake/report.csv", "gs://lake", "report.csv"),
     ],
 )
 def test_the_report_goes_in_and_the_file_comes_out(url: str, namespace: str, name: str) -> None:
