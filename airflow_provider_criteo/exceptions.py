@@ -106,12 +106,16 @@ def error_to_json(error: problems.CriteoError) -> dict[str, Any]:
         "message": str(error),
         "status_code": getattr(error, "status_code", 0),
         "request": getattr(error, "request", ""),
+        "reason": getattr(error, "reason", ""),
         "problems": [problem.to_json() for problem in getattr(error, "problems", ())[:100]],
+        **({"job": error.job.to_json()} if isinstance(error, problems.ReportJobFailedError) else {}),
     }
 
 
 def error_from_json(value: Mapping[str, Any]) -> Exception:
     """The exception that ``error_to_json`` was given, to be raised by a task."""
+    from airflow_provider_criteo.api.jobs import ReportJob
+
     cls = _BY_NAME.get(value.get("class", ""))
     if cls is None:
         return AirflowFailException(value.get("message", "the trigger ended with an unknown error"))
@@ -119,6 +123,9 @@ def error_from_json(value: Mapping[str, Any]) -> Exception:
     error.__dict__.update(
         status_code=value.get("status_code", 0),
         request=value.get("request", ""),
+        reason=value.get("reason", ""),
         problems=tuple(map(Problem.from_json, value.get("problems", ()))),
     )
+    if "job" in value:
+        error.__dict__["job"] = ReportJob.from_json(value["job"])
     return error

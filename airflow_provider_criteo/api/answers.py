@@ -7,6 +7,7 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 
 from airflow_provider_criteo.api.jobs import ReportJob, job_in, report_id_in
@@ -77,7 +78,7 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
             reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
             advice=MAY_EXIST,
         )
-    job = job_in(answer.json, row, report_id, answer.problems, answer.warnings)
+    job = _job_in(answer, row, report_id)
     _refuse_bad_end(job, answer, request)
     return job
 
@@ -90,17 +91,23 @@ def described_job(answer: Answer, row: ReportType, report_id: str, request: str)
     _require_success(answer, Call.STATUS, row, report_id, request)
     if not isinstance(answer.json, dict):
         raise TransientError(answer.status_code, (), request, reason="the reply is no JSON object")
-    job = job_in(answer.json, row, report_id, answer.problems, answer.warnings)
+    job = _job_in(answer, row, report_id)
     if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
         raise _ended(job, answer, row, request) or error_in_envelope(answer, request)
     return job
+
+
+def _job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
+    job = job_in(answer.json, row, report_id, answer.problems, answer.warnings)
+    return replace(job, status=answer.redact(job.status), message=answer.redact(job.message))
 
 
 def error_for(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> CriteoError:
     """The exception that an answer other than success means."""
     status, problems = answer.status_code, answer.problems
     job = ReportJob(report_id, row.id, str(status), JobState.UNKNOWN, problems=problems)
-    end = _ended(job, answer, row, request) if call is not Call.CREATE else None
+    speaks_for_itself = status >= 500 or status in (401, 429)
+    end = None if call is Call.CREATE or speaks_for_itself else _ended(job, answer, row, request)
     if end is not None:
         return end
     if status == 401:

@@ -39,26 +39,29 @@ def parse_attributes(value: object) -> dict[str, Any]:
     return dict(value)
 
 
-def sendable(attributes: Attributes, row: ReportType) -> dict[str, Any]:
+def sendable(attributes: Attributes, row: ReportType, *, final: bool = True) -> dict[str, Any]:
     """The attributes as JSON values, dates in the form that the row asks for.
 
+    :param final: whether no other task's output, of whatever class, is still to take a value's place.
     :raises InvalidInputError: a value that is no JSON; the message has its path.
     """
-    return {str(key): _json_value(value, row, f"attributes.{key}") for key, value in attributes.items()}
+    return {str(key): _json_value(value, row, f"attributes.{key}", final=final) for key, value in attributes.items()}
 
 
-def _json_value(value: Any, row: ReportType, path: str) -> Any:
+def _json_value(value: Any, row: ReportType, path: str, *, final: bool = True) -> Any:
     if isinstance(value, date):
         return _date_text(value, row.date_format)
     if isinstance(value, Mapping):
-        return {str(key): _json_value(item, row, f"{path}.{key}") for key, item in value.items()}
+        return {str(key): _json_value(item, row, f"{path}.{key}", final=final) for key, item in value.items()}
     if value is None or isinstance(value, (str, int, bool)):
         return value
     # Not lists alone: the output of a mapped task is a sequence that is read when it is asked for.
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [_json_value(item, row, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_json_value(item, row, f"{path}[{index}]", final=final) for index, item in enumerate(value)]
     if isinstance(value, float) and math.isfinite(value):
         return value
+    if not final and type(value).__module__ != "builtins":
+        return None
     raise InvalidInputError(
         f"{path}={_shown(value)} is a {type(value).__name__}; allowed: text, finite numbers, booleans, null, dates, "
         "lists and dicts of these"
@@ -94,7 +97,8 @@ def require_account_id(account_id: object, row: ReportType) -> None:
 
     :raises InvalidInputError: it is missing, or given to a report type that has none.
     """
-    if row.needs_account_id and not str(account_id or "").strip():
+    # Dots would be another path, however they are quoted.
+    if row.needs_account_id and str(account_id or "").strip() in ("", ".", ".."):
         raise InvalidInputError(
             f"account_id={account_id!r}: report type {row.id!r} needs the id of a Retail Media account, as text"
         )

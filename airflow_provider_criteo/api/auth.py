@@ -7,7 +7,9 @@ https://developers.criteo.com/criteo-apis/docs/oauth-app-authorization-code.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import logging
 import re
 import threading
@@ -22,7 +24,6 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import transport
-from airflow_provider_criteo.api.deadline import new_session
 from airflow_provider_criteo.api.problems import (
     AuthenticationError,
     CriteoApiError,
@@ -32,6 +33,7 @@ from airflow_provider_criteo.api.problems import (
     TransientError,
 )
 from airflow_provider_criteo.api.reports import choices
+from airflow_provider_criteo.api.session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ TOKEN_LIFETIME = 900.0
 
 _LONGEST_LEAD = 60.0
 _SECRETS_REMEMBERED = 16
+_SHORTEST_SECRET = 5
+"""As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
 _CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
@@ -95,6 +99,7 @@ class TokenSource:
         self._token: str | None = None
         self._renew_at = 0.0
         self._seen: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
+        self._secrets = self._pattern()
 
     def token(self, fetch: TokenFetch, rejected: str | None = None) -> str:
         """A token to send now.
@@ -114,11 +119,18 @@ class TokenSource:
 
     def redact(self, text: str) -> str:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
-        given = (self._credentials.client_secret, self._credentials.refresh_token or "")
-        for secret in sorted(filter(None, (*given, *self._seen)), key=len, reverse=True):
-            for form in (secret, *_encoded(secret)):
-                text = text.replace(form, "***")
-        return text
+        return self._secrets.sub("***", text)
+
+    def _remember(self, secret: str) -> None:
+        self._seen.append(secret)
+        self._secrets = self._pattern()
+
+    def _pattern(self) -> re.Pattern[str]:
+        client = self._credentials
+        kept = (client.client_secret, client.refresh_token, self._refresh_token, self._token, *self._seen)
+        forms = {form for secret in kept if secret and len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
+        forms |= set(_in_base64(f"{client.client_id}:{client.client_secret}"))
+        return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
 
     def _renew(self, fetch: TokenFetch) -> str:
         form = {
@@ -126,7 +138,7 @@ class TokenSource:
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret,
         }
-        if self._refresh_token:
+        if self._credentials.grant_type == "refresh_token" and self._refresh_token:
             form["refresh_token"] = self._refresh_token
         self._token = None
         try:
@@ -135,7 +147,7 @@ class TokenSource:
             error.sent = False  # what the token was for has not been sent, or was refused with a 401
             raise
         token = reply["access_token"]
-        self._seen.append(token)
+        self._remember(token)
         fetch.mask(token)
         self._keep_rotated(reply.get("refresh_token"), fetch.mask)
         lifetime = _lifetime(reply.get("expires_in"))
@@ -149,8 +161,8 @@ class TokenSource:
         if refresh_token == self._refresh_token:
             return
         mask(refresh_token)
-        self._seen.append(refresh_token)
         self._refresh_token = refresh_token
+        self._remember(refresh_token)
         log.warning(
             "Criteo gave a new refresh token for client id %s. This process uses it from now on; store the new one "
             "in the connection before this process ends, as the old one may stop working.",
@@ -158,10 +170,17 @@ class TokenSource:
         )
 
 
-def _encoded(secret: str) -> Iterator[str]:
-    for form in (quote(secret, safe=""), quote_plus(secret)):
-        yield form
-        yield re.sub("%..", lambda escape: escape[0].lower(), form)
+def _forms(secret: str) -> Iterator[str]:
+    """How a server may write a secret that it repeats: as it is, in a URL, in JSON, in base64."""
+    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from (json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
+    yield re.sub(r"[^A-Za-z0-9]", lambda sign: f"\\u{ord(sign[0]):04x}", secret)
+    yield from _in_base64(secret)
+
+
+def _in_base64(text: str) -> Iterator[str]:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(text.encode(errors="replace")).decode().rstrip("=")
 
 
 def _lifetime(expires_in: object) -> float:
@@ -211,6 +230,7 @@ class TokenFetch:
                 url,
                 request=request,
                 timeout=self._timeout,
+                redact=redact,
                 auth=transport.NO_AUTH,
                 data=form,
                 headers={"User-Agent": self._user_agent, "Accept": "application/json"},
@@ -301,7 +321,9 @@ class BearerAuth(AuthBase):
 
     def _renew_once(self, rejected: str) -> Callable[..., requests.Response]:
         def on_response(response: requests.Response, **kwargs: Any) -> requests.Response:
-            if response.status_code != 401 or response.history:
+            # requests calls the hooks of a request for where it was redirected to, too.
+            elsewhere = _origin(response.request.url or "") != self._origin
+            if response.status_code != 401 or response.history or elsewhere:
                 return response
             # requests' own digest authentication resends in the same way, but reads the refusal's body first, which
             # may have no end.

@@ -33,7 +33,6 @@ from airflow_provider_criteo.api.attributes import (
     sendable,
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, TokenFetch, token_source
-from airflow_provider_criteo.api.deadline import new_session
 from airflow_provider_criteo.api.download import DownloadedReport, receive
 from airflow_provider_criteo.api.files import UnnamedFile
 from airflow_provider_criteo.api.jobs import ReportJob
@@ -58,6 +57,7 @@ from airflow_provider_criteo.api.reports import (
     ReportType,
     get_report_type,
 )
+from airflow_provider_criteo.api.session import is_loopback, new_session
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +69,12 @@ _ACCOUNT_PATHS = (
     ("Retail Media accounts", "/{version}/retail-media/accounts"),
 )
 
+_MOST_TOLD = 100
 _told_once: set[tuple[str, ...]] = set()
 
 
 def _warn_once(*key: str, message: str) -> None:
-    if key not in _told_once:
+    if key not in _told_once and len(_told_once) < _MOST_TOLD:
         _told_once.add(key)
         log.warning("%s", message)
 
@@ -90,22 +91,23 @@ def normalized_base_url(host: str) -> str:
     :raises InvalidInputError: it is no host, has more than that, or would send the secret in clear.
     """
     url = host.strip() if host else ""
+    shown = url.rpartition("@")[2]  # before it may be a secret
     parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
         port = parts.port
     except ValueError:
-        raise InvalidInputError(f"host={host!r}: the port is no number from 1 to 65535") from None
+        raise InvalidInputError(f"host={shown!r}: the port is no number from 1 to 65535") from None
     if not parts.hostname or any(character.isspace() for character in url):
-        raise InvalidInputError(f"host={host!r} is no host; allowed: {DEFAULT_BASE_URL} or a host of your own")
+        raise InvalidInputError(f"host={shown!r} is no host; allowed: {DEFAULT_BASE_URL} or a host of your own")
     if parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"):
         raise InvalidInputError(
             f"host={parts.hostname!r} has more than scheme, host and port; allowed: e.g. {DEFAULT_BASE_URL}"
         )
     if parts.scheme not in ("https", "http"):
-        raise InvalidInputError(f"host={host!r}: the scheme is {parts.scheme!r}; allowed: https")
-    if parts.scheme == "http" and not transport.is_loopback(parts.hostname):
+        raise InvalidInputError(f"host={shown!r}: the scheme is {parts.scheme!r}; allowed: https")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise InvalidInputError(
-            f"host={host!r}: http would send the client secret in clear; allowed: https, or http to this machine"
+            f"host={shown!r}: http would send the client secret in clear; allowed: https, or http to this machine"
         )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
@@ -279,9 +281,10 @@ class CriteoClient:
                 log.info("%s", error.reason)
             except TransientError as error:
                 log.warning("%s", error)
-            if time.monotonic() + wait > end:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise TimeoutError(f"report job {report_id} has not ended within {timeout:g} s")
-            time.sleep(wait)
+            time.sleep(min(wait, left))
 
     # Download
 
@@ -347,6 +350,7 @@ class CriteoClient:
             self.base_url + path,
             request=f"GET {path}",
             timeout=self._timeout,
+            redact=self._source.redact,
             headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
         ) as response:
             self._notice(response.status_code, response.headers)
@@ -439,7 +443,8 @@ class CriteoClient:
     def _notice(self, status: int, headers: Any, answer: transport.Answer | None = None) -> None:
         """Keep what the reply tells of the quota, and pass on once what it tells of deprecation."""
         self._last.rate_limit = RateLimit.from_headers(headers)
-        notices = [f"{name}: {headers[name]}" for name in ("Deprecation", "Sunset") if headers.get(name)]
+        redact = self._source.redact
+        notices = [f"{name}: {redact(headers[name])}" for name in ("Deprecation", "Sunset") if headers.get(name)]
         warnings = [warning for warning in (answer.warnings if answer else ()) if warning.type == "deprecation"]
         if notices or warnings:
             _warn_once(

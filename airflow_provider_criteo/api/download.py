@@ -41,23 +41,32 @@ _SECONDS_BETWEEN_PROGRESS = 15.0
 _STALLED_BYTES = 1024
 """Fewer within the read timeout are no download any more."""
 _LARGEST_ERROR_BODY = 1024 * 1024
+_LARGEST_LIST_OF_ERRORS = 8 * 1024 * 1024
+_HEAD_BYTES = 256
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+_CLOSING = {b"{": b"}", b"[": b"]"}
 
 _KEYS_OF_AN_ERROR = frozenset(
     [
         "error",
         "error_description",
         "error_uri",
+        "exception",
         "message",
         "code",
         "status",
-        "statusCode",
+        "statuscode",
         "title",
         "detail",
         "type",
         "instance",
-        "traceId",
+        "path",
+        "timestamp",
+        "requestid",
+        "traceid",
         "errors",
         "warnings",
+        "data",
     ]
 )
 
@@ -142,7 +151,7 @@ def _receive_whole(attempt: _Attempt, open_output: OpenOutput) -> None:
             attempt.check()
             return
         except (TransientError, RateLimitError) as error:
-            if attempt.size > before > 0:
+            if attempt.resumed and attempt.size - before >= _STALLED_BYTES:
                 patience.renew()
             patience.wait_after(error, f"trying again {attempt.resume_note()}")
 
@@ -224,6 +233,8 @@ class _Attempt:
         self._file.seek(0)
         self._file.truncate()
         self.size = 0
+        self.resumed = False
+        self._whole: int | None = None
         self.digests = _Digests(self._hashing, with_md5=bool(self._job.md5))
         self.content_type = ""
         self._head = b""
@@ -243,12 +254,14 @@ class _Attempt:
             if response.status_code in (206, 416):
                 raise self._not_the_report("the reply is not the part of the file that was asked for", 206)
             self._begin()
-        self.content_type = response.headers.get("Content-Type", self.content_type)
+        self.resumed = response.status_code == 206
+        self.content_type = self._redact(response.headers.get("Content-Type", self.content_type))
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._etag = _strong_etag(response) if encoding == "identity" else None
         if response.status_code == 204:
             raise self._not_the_report("the reply is empty (204)")
-        progress = _Progress(self._job, self._expected(response, encoding), self.size)
+        self._whole = _whole_length(response, encoding) or self._whole
+        progress = _Progress(self._job, self._whole or self._job.size_bytes, self.size)
         for chunk in self._decoded(response, encoding):
             self._take(chunk)
             progress.tell(self.size)
@@ -258,17 +271,11 @@ class _Attempt:
         same = response.headers.get("ETag", self._etag) == self._etag  # not every server heeds If-Range
         return bool(found and int(found.group(1)) == self.size and self.size and same)
 
-    def _expected(self, response: requests.Response, encoding: str) -> int | None:
-        length = response.headers.get("Content-Length", "")
-        if encoding == "identity" and length.isdecimal():
-            return self.size + int(length)
-        return self._job.size_bytes or None
-
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         waited, came = 0.0, 0
         while True:
             began = time.monotonic()
-            with network_faults(self._request, self._timeout, status=response.status_code):
+            with network_faults(self._request, self._timeout, self._redact, status=response.status_code):
                 # read1 returns what has come, so that a trickle without end is seen.
                 chunk = response.raw.read1(CHUNK_BYTES, decode_content=False)
             if not chunk:
@@ -289,7 +296,10 @@ class _Attempt:
             try:
                 for chunk in raw:
                     while chunk:
-                        if inflate.eof:  # a gzip file may be several, one after the other
+                        if inflate.eof:  # a gzip file may be several, one after the other, and be filled up with zeros
+                            chunk = chunk.lstrip(b"\0")
+                            if not chunk:
+                                break
                             inflate = zlib.decompressobj(wbits=47)
                         yield inflate.decompress(chunk, CHUNK_BYTES)
                         chunk = inflate.unconsumed_tail or inflate.unused_data
@@ -299,7 +309,8 @@ class _Attempt:
             if not inflate.eof:
                 raise self._not_the_report("the compressed reply was cut")
         else:
-            raise self._not_the_report(f"the reply is compressed as {encoding!r}, which was not asked for")
+            reason = f"the reply is compressed as {self._redact(encoding)!r}, which was not asked for"
+            raise self._not_the_report(reason)
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
@@ -307,8 +318,8 @@ class _Attempt:
         self._file.write(chunk)
         self.digests.update(chunk)
         self.size += len(chunk)
-        if len(self._head) < 64:
-            self._head = (self._head + chunk)[:64]
+        if len(self._head) < _HEAD_BYTES:
+            self._head = (self._head + chunk).lstrip(_BLANKS)[:_HEAD_BYTES]
         self._tail = (self._tail + chunk[-64:])[-64:]
 
     def check(self) -> None:
@@ -317,18 +328,22 @@ class _Attempt:
         :raises CriteoApiError: it is not.
         """
         promised = self._job.size_bytes
+        if self._whole is not None and self.size < self._whole:
+            reason = f"the file has {self.size} bytes, and {self._whole} were announced"
+            raise TransientError(200, (), self._request, reason=reason)
         if self.size == 0 and not (self._job.row_count == 0 or promised == 0):
             raise self._not_the_report("the file is empty, and Criteo did not say it would be")
         if promised and self.size < promised:
             raise self._not_the_report(f"the file has {self.size} bytes, and Criteo promised {promised}")
-        head, tail = self._head.lstrip(b"\xef\xbb\xbf \t\r\n"), self._tail.rstrip()
+        head, tail = self._head, self._tail.rstrip()
         if head[:1] == b"<":
             raise self._not_the_report("the reply is a web page, not a report")
-        if head[:1] in (b"{", b"[") and tail[-1:] not in (b"}", b"]"):
+        if head[:1] in _CLOSING and tail[-1:] != _CLOSING[head[:1]]:
             raise self._not_the_report("the JSON file has no end: it was cut")
-        if head.strip() == b"null":
-            raise self._not_the_report("the reply is null instead of a report")
-        if head[:1] == b"{" and self.size <= _LARGEST_ERROR_BODY:
+        if head.strip() in (b"null", b"true", b"false"):
+            raise self._not_the_report(f"the reply is {head.strip().decode()} instead of a report")
+        most = _LARGEST_LIST_OF_ERRORS if b'"errors"' in head else _LARGEST_ERROR_BODY
+        if head[:1] == b"{" and self.size <= most:
             self._refuse_errors()
         if promised and self.size > promised:
             log.warning("The file has %d bytes, more than the %d that Criteo told.", self.size, promised)
@@ -342,27 +357,52 @@ class _Attempt:
     def _refuse_errors(self) -> None:
         self._file.seek(0)
         try:
-            reply = redacted(json.loads(self._file.read()), self._redact)
+            reply = json.loads(self._file.read())
         except (ValueError, RecursionError):
             return
         finally:
             self._file.seek(0, os.SEEK_END)
-        problems = problems_from_json(reply.get("errors")) if isinstance(reply, dict) else ()
+        if not isinstance(reply, dict):
+            return
+        problems = problems_from_json(redacted(reply.get("errors"), self._redact))
         status = _job_status(reply)
         if status and not problems:
             raise ReportNotReadyError(
-                200, (), self._request, reason=f"the reply describes the job, which is {status}, and is no report"
+                200,
+                (),
+                self._request,
+                reason=f"the reply describes the job, which is {self._redact(status)}, and is no report",
             )
         if problems and not reply.get("data") and "columns" not in reply:
             raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
-        if isinstance(reply, dict) and reply and set(reply) <= _KEYS_OF_AN_ERROR:
-            said = ", ".join(f"{key}: {one_line(str(value))[:200]}" for key, value in reply.items())
-            raise self._not_the_report(f"the reply is an error instead of a report ({said})")
+        said = ", ".join(f"{key}: {one_line(str(value))[:200]}" for key, value in reply.items() if value)
+        if _is_an_error(reply) and (said or self._job.row_count != 0):
+            raise self._not_the_report(
+                f"the reply is an error instead of a report ({self._redact(said) or 'an empty one'})"
+            )
 
     def _not_the_report(self, reason: str, status: int = 200) -> TransientError:
         """The error for bytes that are not worth resuming."""
         self._etag = None
         return TransientError(status, (), self._request, reason=reason)
+
+
+def _is_an_error(reply: dict[str, Any]) -> bool:
+    """Whether this is what a gateway or a framework says of an error, or nothing at all."""
+    keys = {key.lower() for key in reply}
+    if reply.get("data") is not None or "columns" in keys:
+        return False
+    status = next((reply[key] for key in reply if key.lower() in ("status", "statuscode")), None)
+    return keys <= _KEYS_OF_AN_ERROR or (isinstance(status, int) and 400 <= status < 600)
+
+
+def _whole_length(response: requests.Response, encoding: str) -> int | None:
+    """Bytes of the whole file, as a reply announces them."""
+    if response.status_code == 206:
+        found = re.search(r"/(\d+)\s*$", response.headers.get("Content-Range", ""))
+        return int(found.group(1)) if found else None
+    length = response.headers.get("Content-Length", "")
+    return int(length) if encoding == "identity" and length.isdecimal() else None
 
 
 def _job_status(reply: object) -> str | None:

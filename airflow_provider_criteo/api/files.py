@@ -58,9 +58,11 @@ class UnnamedFile:
     def _new_name(self) -> Path:
         return self._folder / f".criteo-{uuid.uuid4().hex}.part"
 
-    def publish(self, path: Path) -> None:
+    def publish(self, path: Path, *, overwrite: bool = True) -> None:
         """Put the whole file in the path's place.
 
+        :param overwrite: whether a file that stands there is replaced.
+        :raises FileExistsError: it is not to be.
         :raises OSError: it cannot be; whatever stood there still does.
         """
         self.handle.flush()
@@ -71,6 +73,9 @@ class UnnamedFile:
             # Only with a dir_fd does Python follow the link, as open(2) asks for O_TMPFILE; the path is absolute.
             os.link(f"/proc/self/fd/{descriptor}", hidden, src_dir_fd=descriptor, follow_symlinks=True)
             self._hidden = hidden
+        if not overwrite:
+            os.link(self._hidden, path)
+            return
         os.replace(self._hidden, path)
         self._hidden = None
 

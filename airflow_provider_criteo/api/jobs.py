@@ -20,6 +20,8 @@ from airflow_provider_criteo.api.reports import JobState, ReportType
 _ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _MAX_PROBLEMS_KEPT = 100
+_LONGEST_MESSAGE = 4_000
+_LONGEST_STATUS = 100
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,12 @@ def report_id_in(reply: object, row: ReportType) -> str | None:
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
+            return one_line(str(value))
     return None
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def job_in(
@@ -117,14 +123,14 @@ def job_in(
     """
     attributes = _attributes(reply)
     word = attributes.get("status")
-    status = one_line(word) if isinstance(word, str) else ""
+    status = _cut(one_line(word), _LONGEST_STATUS) if isinstance(word, str) else ""
     message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
     return ReportJob(
         report_id=report_id,
         report_type=row.id,
         status=status or "(no status)",
         state=row.state(status),
-        message=one_line(message),
+        message=_cut(one_line(message), _LONGEST_MESSAGE),
         problems=problems,
         warnings=warnings,
         row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),
@@ -167,6 +173,6 @@ def _datetime(value: object) -> DateTime | None:
         return None
     try:
         parsed = pendulum.parse(value)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - pendulum trips over odd texts in many ways
         return None
     return parsed if isinstance(parsed, DateTime) else None

@@ -22,6 +22,7 @@ MOST_CONCURRENT = 4
 """Calls under way at once: enough for 250 a minute at a second each."""
 
 _LONGEST_WAIT = 3600.0
+_CLOCKS_AGREE = 2.0
 _SAME_RESET = 1.0
 """Seconds by which two replies may differ in when the same window ends: they round, and travel."""
 
@@ -50,9 +51,8 @@ class RateLimit:
     def from_headers(cls, headers: Mapping[str, str], now: float | None = None) -> RateLimit:
         """Read the quota off a reply's headers.
 
-        ``x-ratelimit-reset`` is an absolute time on Criteo's clock: it is compared with the reply's own ``Date``
-        and with the clock here, and the shorter wait wins, so that a clock that is wrong on either side does no
-        harm. A moment that is past tells nothing.
+        ``x-ratelimit-reset`` is an absolute time on Criteo's clock: where that and the clock here do not agree, it is
+        compared with the reply's own ``Date``. A moment that is past tells nothing.
 
         :param headers: the reply's headers, by case-insensitive name.
         :param now: epoch seconds; the clock's time where not given.
@@ -89,8 +89,10 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _wait_until(moment: float, headers: Mapping[str, str], now: float) -> float | None:
     served = _http_date(headers.get("Date"))
-    waits = [moment - clock for clock in (served, now) if clock is not None]
-    return min((wait for wait in waits if wait > 0), default=None)
+    # Where the clocks agree, the one here is more exact: a Date has whole seconds.
+    if served is not None and abs(served - now) > _CLOCKS_AGREE and 0 < moment - served <= _LONGEST_WAIT:
+        return moment - served
+    return moment - now if moment > now else None
 
 
 def _number(value: str | None) -> float | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json as jsonlib
+import ssl
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -15,9 +16,9 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_criteo.api.deadline import connection_of, ended_after
 from airflow_provider_criteo.api.problems import Problem, TransientError, problems_from_json
 from airflow_provider_criteo.api.quota import RateLimit
+from airflow_provider_criteo.api.session import connection_of, ended_after, is_loopback
 
 _LARGEST_REPLY = 32 * 1024 * 1024
 _MOST_REDIRECTS = 3
@@ -27,12 +28,17 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 Redact = Callable[[str], str]
 
 
+def unredacted(text: str) -> str:
+    """The text as it is, where there are no secrets."""
+    return text
+
+
 def redacted(value: Any, redact: Redact) -> Any:
     """A JSON value with every text in it redacted."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {key: redacted(item, redact) for key, item in value.items()}
+        return {redact(key): redacted(item, redact) for key, item in value.items()}
     if isinstance(value, list):
         return [redacted(item, redact) for item in value]
     return value
@@ -61,14 +67,13 @@ class Answer:
     status_code: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    redact: Redact | None = field(default=None, repr=False)
+    redact: Redact = field(default=unredacted, repr=False)
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON, without secrets; None where it is none."""
+        """The body as JSON, as it came; None where it is none."""
         try:
-            reply = jsonlib.loads(self.body)
-            return redacted(reply, self.redact) if self.redact else reply
+            return jsonlib.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
@@ -77,31 +82,24 @@ class Answer:
         """Whether this is a page, and so a gateway's answer and not the API's."""
         return self.body.lstrip()[:1] == b"<"
 
-    @property
+    @cached_property
     def problems(self) -> tuple[Problem, ...]:
-        """The reply's ``errors``."""
-        return problems_from_json(self.json.get("errors")) if isinstance(self.json, dict) else ()
+        """The reply's ``errors``, without secrets."""
+        return self._problems_at("errors")
 
-    @property
+    @cached_property
     def warnings(self) -> tuple[Problem, ...]:
-        """The reply's ``warnings``."""
-        return problems_from_json(self.json.get("warnings")) if isinstance(self.json, dict) else ()
+        """The reply's ``warnings``, without secrets."""
+        return self._problems_at("warnings")
+
+    def _problems_at(self, name: str) -> tuple[Problem, ...]:
+        found = self.json.get(name) if isinstance(self.json, dict) else None
+        return problems_from_json(redacted(found, self.redact))
 
     @property
     def rate_limit(self) -> RateLimit:
         """What the headers tell of the quota."""
         return RateLimit.from_headers(self.headers)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine."""
-    name = (host or "").strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def exchange(
@@ -111,7 +109,7 @@ def exchange(
     *,
     request: str,
     timeout: tuple[float, float],
-    redact: Redact | None = None,
+    redact: Redact,
     **options: Any,
 ) -> Answer:
     """Send a request and read its reply whole.
@@ -122,7 +120,7 @@ def exchange(
     :param redact: takes secrets out of the reply's texts.
     :raises TransientError: no whole reply came; ``sent`` tells whether the request may have arrived.
     """
-    with opened(session, method, url, request=request, timeout=timeout, **options) as response:
+    with opened(session, method, url, request=request, timeout=timeout, redact=redact, **options) as response:
         return read_answer(response, request, timeout[1], redact)
 
 
@@ -134,6 +132,7 @@ def opened(
     *,
     request: str,
     timeout: tuple[float, float],
+    redact: Redact,
     **options: Any,
 ) -> Iterator[requests.Response]:
     """A reply whose body is still to be read; a GET follows a few redirects.
@@ -145,25 +144,28 @@ def opened(
     """
     home = urlsplit(url)[:2]
     for _ in range(_MOST_REDIRECTS + 1):
-        with network_faults(request, timeout):
+        with network_faults(request, timeout, redact):
             response = session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **options)
         with closing(response):
             target = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not target:
-                if urlsplit(url)[:2] != home and response.status_code >= 400:
+                # 416 tells of the part that was asked for, not of who asked.
+                if urlsplit(url)[:2] != home and response.status_code >= 400 and response.status_code != 416:
                     reason = f"a redirect to {urlsplit(url).hostname}, which refused"
                     raise TransientError(response.status_code, (), request, reason=reason)
                 yield response
                 return
-            url = _redirected(method, url, target, response.status_code, request)
+            url = _redirected(method, url, target, response.status_code, request, redact)
     raise TransientError(0, (), request, reason="too many redirects")
 
 
-def _redirected(method: str, url: str, location: str, status: int, request: str) -> str:
-    target = urljoin(url, location)
-    here, there = urlsplit(url), urlsplit(target)
-    place = f"{there.scheme}://{there.hostname}"
-    reason = f"a redirect to {place}"
+def _redirected(method: str, url: str, location: str, status: int, request: str, redact: Redact) -> str:
+    try:
+        target = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(target)
+    except ValueError:
+        raise TransientError(status, (), request, reason="a redirect to what is no URL") from None
+    reason = f"a redirect to {redact(f'{there.scheme}://{there.hostname}')}"
     if method != "GET":
         raise TransientError(status, (), request, reason=f"{reason}, which is not followed for a {method}")
     if there.scheme not in ("https", "http") or (there.scheme == "http" and here.scheme == "https"):
@@ -173,18 +175,18 @@ def _redirected(method: str, url: str, location: str, status: int, request: str)
     return target
 
 
-def read_answer(response: requests.Response, request: str, seconds: float, redact: Redact | None = None) -> Answer:
+def read_answer(response: requests.Response, request: str, seconds: float, redact: Redact) -> Answer:
     """Read an open reply whole, within so many seconds.
 
     :raises TransientError: its body did not come whole.
     """
-    return Answer(response.status_code, response.headers, _body(response, seconds, request), redact)
+    return Answer(response.status_code, response.headers, _body(response, seconds, request, redact), redact)
 
 
-def _body(response: requests.Response, seconds: float, request: str) -> bytes:
+def _body(response: requests.Response, seconds: float, request: str, redact: Redact) -> bytes:
     body = bytearray()
     with (
-        network_faults(request, (seconds, seconds), status=response.status_code),
+        network_faults(request, (seconds, seconds), redact, status=response.status_code),
         ended_after(seconds, connection_of(response)),
     ):
         while chunk := response.raw.read1(64 * 1024, decode_content=True):
@@ -195,7 +197,7 @@ def _body(response: requests.Response, seconds: float, request: str) -> bytes:
 
 
 @contextmanager
-def network_faults(request: str, timeout: tuple[float, float], status: int = 0) -> Iterator[None]:
+def network_faults(request: str, timeout: tuple[float, float], redact: Redact, status: int = 0) -> Iterator[None]:
     """Turns every failure of the network into a ``TransientError`` that names what was asked."""
     try:
         yield
@@ -204,11 +206,17 @@ def network_faults(request: str, timeout: tuple[float, float], status: int = 0) 
         raise TransientError(status, (), request, reason=reason, sent=False) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise TransientError(status, (), request, reason=f"no answer within {timeout[1]:g} s") from error
-    # ValueError: of requests, for a Location that is no URL
+    except (urllib3.exceptions.LocationValueError, requests.exceptions.InvalidURL):
+        # Their texts have the address, and a proxy's may have a password.
+        reason = "an address cannot be read: that of the proxy, where one is set, or of a redirect"
+        raise TransientError(status, (), request, reason=reason, sent=False) from None
+    # ValueError: of requests, for a header that is no text
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _innermost(error)
-        reason = f"the connection failed: {type(cause).__name__}: {cause}"
-        raise TransientError(status, (), request, reason=reason, sent=not _never_connected(error)) from error
+        reason = f"the connection failed: {redact(f'{type(cause).__name__}: {cause}')}"
+        fault = TransientError(status, (), request, reason=reason, sent=not _never_connected(error))
+        shown = "".join(traceback.format_exception(error))
+        raise fault from (error if redact(shown) == shown else None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -226,7 +234,7 @@ def _innermost(error: BaseException) -> BaseException:
 def _never_connected(error: BaseException) -> bool:
     return any(
         isinstance(
-            cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, requests.exceptions.SSLError)
+            cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, ssl.SSLCertVerificationError)
         )
         for cause in _causes(error)
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.files import UnnamedFile
 from airflow_provider_criteo.api.problems import CriteoError
@@ -56,9 +56,11 @@ class Destination:
             if self._local is not None and self._local.is_dir():
                 raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
             path = self._local or self._object_path()
-            exists = not self._overwrite and path.exists()
-        if exists:
-            raise InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
+            if not self._overwrite and path.exists():
+                raise self._exists()
+
+    def _exists(self) -> InvalidInputError:
+        return InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
 
     @contextmanager
     def new_file(self) -> Iterator[IO[bytes]]:
@@ -71,13 +73,18 @@ class Destination:
                 self._local.parent.mkdir(parents=True, exist_ok=True)
                 with UnnamedFile(self._local.parent) as file:
                     yield file.handle
-                    file.publish(self._local)
+                    try:
+                        file.publish(self._local, overwrite=self._overwrite)
+                    except FileExistsError:
+                        raise self._exists() from None
                 return
             path = self._object_path()
-            with tempfile.NamedTemporaryFile(prefix="criteo-") as spool:
+            with _spool() as (spool, name):
                 yield spool
                 spool.flush()
-                _upload(path, spool.name)
+                # An object store has no other way to keep what came in the meantime.
+                self.require_free()
+                _upload(path, name)
 
     def _object_path(self) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -135,10 +142,22 @@ def check_destination(destination: object) -> str:
 
 
 def _local_path(url: str) -> Path | None:
-    if "://" not in url:
+    """The path that ``ObjectStoragePath`` makes of it: as it stands, whatever signs are in it."""
+    scheme, found, rest = url.partition("://")
+    if not found:
         return Path(url)
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme in ("file", "local") else None
+    return Path(rest.removeprefix("localhost")) if scheme in ("file", "local") else None
+
+
+@contextmanager
+def _spool() -> Iterator[tuple[IO[bytes], str]]:
+    """A temporary file and a path to open it by; where Linux allows, one that not even a killed process leaves."""
+    if Path("/proc/self/fd").exists():
+        with tempfile.TemporaryFile() as file:
+            yield file, f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(prefix="criteo-") as named:
+            yield named, named.name
 
 
 def _what_to_install(url: str) -> str:

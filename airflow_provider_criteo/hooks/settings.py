@@ -118,7 +118,7 @@ def _extras(extra: Any, wrong: Any, conn_id: str) -> dict[str, Any]:
 def _base_url(connection: Connection, wrong: Any) -> str:
     from airflow_provider_criteo.api import problems
     from airflow_provider_criteo.api.client import DEFAULT_BASE_URL, normalized_base_url
-    from airflow_provider_criteo.api.transport import is_loopback
+    from airflow_provider_criteo.api.session import is_loopback
 
     host = str(connection.host or "").strip()
     schema = str(connection.schema or "").strip().lower()

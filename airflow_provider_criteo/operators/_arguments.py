@@ -6,6 +6,9 @@ from typing import Any
 
 from airflow_provider_criteo.exceptions import as_task_exceptions
 
+_NO_TEMPLATES = (int, float, bool, list, tuple, dict, set)
+"""Of what is no text, all but the output of another task."""
+
 
 def is_constant(value: object) -> bool:
     """Whether a template field's value is final when the DAG is parsed."""
@@ -25,17 +28,16 @@ def check_constants(*, report_type: Any, api_version: Any, criteo_conn_id: Any) 
     version_is_final = api_version is None or is_constant(api_version) or isinstance(api_version, (int, float))
     if is_constant(report_type):
         check_report_type(report_type, api_version if version_is_final else None)
-    elif report_type is None or isinstance(report_type, (int, float, bool)):
+    elif report_type is None or isinstance(report_type, _NO_TEMPLATES):
         check_report_type(report_type)
 
 
 def check_report_id(report_id: Any) -> None:
-    """Check a report id that is neither text nor the output of another task.
+    """Check a report id that is final when the DAG is parsed.
 
     :raises InvalidInputError: it is none.
     """
-    empty = isinstance(report_id, str) and not report_id.strip()
-    if report_id is None or empty or isinstance(report_id, (int, float, bool, list, tuple, dict, set)):
+    if report_id is None or is_constant(report_id) or isinstance(report_id, _NO_TEMPLATES):
         required_report_id(report_id)
 
 
@@ -51,15 +53,30 @@ def required_report_id(report_id: object) -> str:
 
 
 def check_attributes(attributes: Any) -> None:
-    """Check attributes that are neither text nor the output of another task.
+    """Check attributes as far as they are final when the DAG is parsed.
 
-    :raises InvalidInputError: they are no dict.
+    :raises InvalidInputError: they are no dict, or have a value that is no JSON.
     """
-    from airflow_provider_criteo.api.attributes import parse_attributes
+    from airflow_provider_criteo.api.attributes import parse_attributes, sendable
+    from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 
-    if attributes is None or isinstance(attributes, (int, float, bool, list, tuple, set)):
+    if is_constant(attributes) and attributes.endswith(".json"):
+        return
+    if attributes is None or is_constant(attributes) or isinstance(attributes, _NO_TEMPLATES):
         with as_task_exceptions():
-            parse_attributes(attributes)
+            sendable(parse_attributes(attributes), get_report_type(DEFAULT_REPORT_TYPE), final=False)
+
+
+def check_flags(**flags: Any) -> None:
+    """Check arguments that are either true or false: the text ``"False"`` would be true.
+
+    :raises InvalidInputError: one of them is neither.
+    """
+    from airflow_provider_criteo.exceptions import InvalidInputError
+
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidInputError(f"{name}={value!r}; allowed: True or False")
 
 
 def check_account_id(account_id: Any, report_type: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 
 def openlineage(operator: Any) -> Any:
@@ -26,9 +25,9 @@ def openlineage(operator: Any) -> Any:
 
 def _dataset_name(url: str) -> tuple[str, str]:
     """Namespace and name as https://openlineage.io/docs/spec/naming has them: files by path, objects by key."""
-    parts = urlsplit(url)
-    if parts.scheme in ("", "file", "local"):
-        return "file", parts.path
-    scheme = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}.get(parts.scheme, parts.scheme)
-    bucket = parts.netloc.rpartition("@")[2]  # before it is an Airflow connection
-    return f"{scheme}://{bucket}", parts.path.lstrip("/")
+    scheme, found, rest = url.partition("://")
+    if not found or scheme in ("file", "local"):
+        return "file", rest.removeprefix("localhost") or url
+    scheme = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}.get(scheme, scheme)
+    bucket, _, key = rest.partition("/")
+    return f"{scheme}://{bucket.rpartition('@')[2]}", key.lstrip("/")  # before an @ is an Airflow connection

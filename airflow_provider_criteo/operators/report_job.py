@@ -14,6 +14,7 @@ from airflow_provider_criteo.operators._arguments import (
     check_account_id,
     check_attributes,
     check_constants,
+    check_flags,
     check_report_id,
     is_constant,
     required_report_id,
@@ -180,6 +181,7 @@ class DownloadReportOperator(BaseOperator):
         check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
         check_constant_destination(destination)
         check_report_id(report_id)
+        check_flags(overwrite=overwrite)
 
     def execute(self, context: Context) -> str:
         """Download the file."""

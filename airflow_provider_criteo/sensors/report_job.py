@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,7 +30,12 @@ from airflow_provider_criteo.hooks.waiting import (
     require_done,
     spread_after_reset,
 )
-from airflow_provider_criteo.operators._arguments import check_constants, check_report_id, required_report_id
+from airflow_provider_criteo.operators._arguments import (
+    check_constants,
+    check_flags,
+    check_report_id,
+    required_report_id,
+)
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 
 if TYPE_CHECKING:
@@ -89,10 +95,11 @@ class ReportJobStatusSensor(BaseSensorOperator):
         self._wait_log: WaitLog | None = None
         check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
         check_report_id(report_id)
+        check_flags(deferrable=deferrable, end_from_trigger=end_from_trigger)
         self._check_poke_interval()
 
     def _check_poke_interval(self) -> None:
-        if self.poke_interval < SHORTEST_POLL_INTERVAL:
+        if not SHORTEST_POLL_INTERVAL <= self.poke_interval < math.inf:
             raise InvalidInputError(
                 f"poke_interval={self.poke_interval:g}; allowed: at least {SHORTEST_POLL_INTERVAL:g} seconds, as Criteo "
                 "asks not to be polled more often"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,6 +14,7 @@ from airflow_provider_criteo.api import problems
 from airflow_provider_criteo.api.reports import JobState
 from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.hooks.waiting import SHORTEST_POLL_INTERVAL, WaitLog, passing, require_done
+from airflow_provider_criteo.operators._arguments import check_flags
 from airflow_provider_criteo.operators.report_job import (
     CreateReportJobOperator,
     check_constant_destination,
@@ -76,6 +78,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
         self.timeout = _seconds("timeout", timeout, 0)
         self.deferrable = deferrable
         check_constant_destination(destination)
+        check_flags(overwrite=overwrite, deferrable=deferrable)
 
     def execute(self, context: Context) -> str:
         """Create the job, or take up the one of an earlier try; wait; download."""
@@ -117,9 +120,10 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
         end = time.monotonic() + self.timeout
         wait = self.poke_interval
         while True:
-            if time.monotonic() + wait > end:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise AirflowSensorTimeout(f"Report job {job.report_id} has not ended within {self.timeout:g} s.")
-            time.sleep(wait)
+            time.sleep(min(wait, left))
             wait = self.poke_interval
             try:
                 job = hook.get_report_job(job.report_id, self.report_type)
@@ -188,6 +192,6 @@ def _as_described(job: ReportJob) -> ReportJob | None:
 
 def _seconds(name: str, value: Any, least: float) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < least:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not least <= seconds < math.inf:
         raise InvalidInputError(f"{name}={value!r}; allowed: at least {least:g} seconds, as a number or a timedelta")
     return float(seconds)

@@ -1,4 +1,4 @@
-"""An end for replies that drip: a socket's own timeout begins anew with every byte that comes."""
+"""Sessions whose replies have an end: a socket's own timeout begins anew with every byte that comes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.poolmanager import PoolManager, pool_classes_by_scheme
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine."""
+    name = (host or "").strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 @contextmanager
@@ -65,6 +78,10 @@ class _Deadline:
         response.criteo_connection = connection
         return response
 
+    def _tunnel(self) -> None:
+        with ended_after(self.timeout, self.sock):
+            super()._tunnel()  # type: ignore[misc]
+
 
 class _Connection(_Deadline, HTTPConnection):
     pass
@@ -98,9 +115,21 @@ def _watch(manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 
+class _Session(requests.Session):
+    def resolve_redirects(self, *args: Any, yield_requests: bool = False, **kwargs: Any) -> Any:
+        # Asked for a redirect that it is not to follow, requests reads its body whole, which may have no end.
+        return iter(()) if yield_requests else super().resolve_redirects(*args, **kwargs)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, *args: Any) -> Any:
+        # What is plain http to this machine would be plain http to the proxy.
+        if is_loopback(urlsplit(url).hostname):
+            proxies = {"http": "", "https": "", **(proxies or {})}
+        return super().merge_environment_settings(url, proxies, *args)
+
+
 def new_session() -> requests.Session:
-    """A session in which no reply's head takes longer than the read timeout."""
-    session = requests.Session()
+    """A session in which no reply's head takes longer than the read timeout, and no proxy is asked for this machine."""
+    session = _Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter())
     return session
