@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -99,7 +98,7 @@ class ReportJobStatusSensor(BaseSensorOperator):
         self._check_poke_interval()
 
     def _check_poke_interval(self) -> None:
-        if not SHORTEST_POLL_INTERVAL <= self.poke_interval < math.inf:
+        if self.poke_interval < SHORTEST_POLL_INTERVAL:
             raise InvalidInputError(
                 f"poke_interval={self.poke_interval:g}; allowed: at least {SHORTEST_POLL_INTERVAL:g} seconds, as Criteo "
                 "asks not to be polled more often"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,58 @@ def test_a_whole_file_on_the_local_disk(download: Download, tmp_path: Path, pref
     assert (report.size_bytes, report.sha256) == (len(content), sha256(content).hexdigest())
     assert report.url == f"{prefix}{file}"
     assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("name", ["report?day=1.csv", "report#1.csv", "100%25.csv", "a b.csv"])
+def test_a_local_url_is_the_path_that_airflow_makes_of_it(download: Download, tmp_path: Path, name: str) -> None:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    report = download(f"file://{tmp_path}/{name}")
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert ObjectStoragePath(report.url).exists()
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_local_file_that_comes_during_the_download_is_not_replaced(
+    download: Download, sandbox: Sandbox, tmp_path: Path, prefix: str
+) -> None:
+    file = tmp_path / "report.csv"
+    sandbox.hold("download", "before")
+    with ThreadPoolExecutor(1) as thread:
+        downloading = thread.submit(download, f"{prefix}{file}", overwrite=False)
+        sandbox.wait_held("download")
+        file.write_text("another's")
+        sandbox.release("download")
+        with pytest.raises(InvalidInputError, match="overwrite=False"):
+            downloading.result()
+
+    assert file.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_killed_upload_leaves_nothing_on_the_worker(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.configure(pending_seconds=0, file_bytes=3_000_000)
+    sandbox.fault("download", "stall", at=2_000_000)
+    script = (
+        "from airflow_provider_criteo.hooks.criteo import CriteoHook\n"
+        "hook = CriteoHook()\n"
+        "job = hook.create_report_job('mpo-realtime', {'advertiserIds': ['1'], 'lookbackWindow': 60})\n"
+        "hook.download_report(job.report_id, 's3://lake/report.csv', destination_conn_id='aws_default')\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    worker = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not sandbox.journal("download"):
+        assert worker.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    worker.kill()
+    worker.wait()
+
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 def test_a_local_file_that_must_not_be_replaced(download: Download, sandbox: Sandbox, tmp_path: Path) -> None:

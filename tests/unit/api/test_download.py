@@ -397,7 +397,101 @@ def test_a_gzip_file_of_gzip_content_is_unpacked_once(make_client: MakeClient, d
         assert received(server, make_client, destination) == content
 
 
+def test_a_part_that_is_shorter_than_asked_for_is_not_the_rest(make_client: MakeClient, destination: Path) -> None:
+    short = reply(206, FILE[100:200], Content_Range=f"bytes 100-199/{len(FILE)}", **RANGES)
+    rest = reply(206, FILE[200:], Content_Range=f"bytes 200-{len(FILE) - 1}/{len(FILE)}", **RANGES)
+    with ScriptedServer(CUT, short, rest) as server:
+        assert received(server, make_client, destination) == FILE
+        assert [download.get("range") for download in server.downloads] == [None, "bytes=100-", "bytes=200-"]
+
+
+def test_a_download_that_always_begins_again_ends(make_client: MakeClient, destination: Path) -> None:
+    cuts = [reply(200, FILE[: 100 + number], promised=len(FILE)) for number in range(20)]
+    with ScriptedServer(*cuts) as server:
+        with pytest.raises(TransientError):
+            received(server, make_client, destination)
+        assert len(server.downloads) == 4
+    assert untouched(destination)
+
+
+def test_a_json_file_that_ends_within_is_cut(make_client: MakeClient, destination: Path) -> None:
+    file = json.dumps({"columns": ["a"], "data": [[1], [2]], "rows": 2}).encode()
+
+    def until_closed(end: int) -> Script:
+        def script(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(200)
+            handler.send_header("Connection", "close")
+            handler.end_headers()
+            handler.wfile.write(file[:end])
+            handler.close_connection = True
+
+        return script
+
+    for end in (number + 1 for number in range(len(file)) if file[number : number + 1] == b"]"):
+        with ScriptedServer(until_closed(end), until_closed(len(file))) as server:
+            assert received(server, make_client, destination) == file
+
+
+NO_REPORTS = {
+    "a late page": b" " * 300 + b"<html>Gateway</html>",
+    "a late problem": b"\n" * 300 + b'{"errors": [{"code": "x"}]}',
+    "thousands of problems": json.dumps({"errors": [{"code": "x", "detail": "y" * 200}] * 6000}).encode(),
+    "an empty object": b"{}",
+    "no data": b'{"data": null}',
+    "no data and no errors": b'{"data": null, "errors": [], "warnings": []}',
+    "true": b"true",
+    "false": b" false ",
+    "a problem of another kind": b'{"type": "about:blank", "title": "Bad Gateway", "status": 502, "zone": "eu"}',
+    "a framework's error": b'{"timestamp": 1, "status": 503, "error": "Unavailable", "path": "/x"}',
+    "a gateway's error": b'{"Message": "Service Unavailable"}',
+}
+
+
+@pytest.mark.parametrize("body", NO_REPORTS.values(), ids=NO_REPORTS)
+def test_what_is_no_report_does_not_replace_one(body: bytes, make_client: MakeClient, destination: Path) -> None:
+    with ScriptedServer(reply(200, body)) as server, pytest.raises(CriteoApiError):
+        received(server, make_client, destination)
+    assert untouched(destination)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": "1", "title": "A product", "status": "active"}\n',
+        b'{"data": [], "columns": []}',
+        b'{"data": []}',
+        b'"Clicks","Displays"\n',
+        b"[]",
+    ],
+)
+def test_a_report_that_looks_odd_is_one(body: bytes, make_client: MakeClient, destination: Path) -> None:
+    with ScriptedServer(reply(200, body)) as server:
+        assert received(server, make_client, destination) == body
+
+
+@pytest.mark.parametrize("end", [b"\0" * 512, b"\0" * 512 + gzip.compress(b"more\n")], ids=["zeros", "zeros between"])
+def test_a_gzip_file_that_is_filled_up_is_unpacked(end: bytes, make_client: MakeClient, destination: Path) -> None:
+    packed = gzip.compress(FILE) + end
+    with ScriptedServer(reply(200, packed, Content_Encoding="gzip")) as server:
+        assert received(server, make_client, destination).startswith(FILE)
+
+
+def test_a_secret_in_the_content_type_is_in_no_xcom(make_client: MakeClient, destination: Path) -> None:
+    with ScriptedServer(reply(200, FILE, Content_Type="text/csv; t=an-access-token")) as server:
+        client = make_client(server, client_secret="an-access-token")
+        report = client.download_report("1", destination, job=JOB)
+    assert report.to_json()["content_type"] == "text/csv; t=***"
+
+
 # Redirects
+
+
+def test_a_rest_that_another_host_does_not_have_is_begun_again(make_client: MakeClient, destination: Path) -> None:
+    with ScriptedServer(CUT, reply(416, b""), WHOLE) as store:
+        elsewhere = f"http://localhost:{store.server_address[1]}/signed"
+        with ScriptedServer(reply(302, b"", Location=elsewhere)) as server:
+            assert received(server, make_client, destination) == FILE
+            assert [download.get("range") for download in store.downloads] == [None, "bytes=100-", None]
 
 
 def test_a_redirect_to_another_host_does_not_carry_the_token(make_client: MakeClient, destination: Path) -> None:

@@ -63,6 +63,13 @@ def test_a_timeout_ends_the_wait(criteo_sandbox: Sandbox, tmp_path: Path, deferr
     assert time.monotonic() - began < 12
 
 
+def test_a_worker_that_waits_polls_once_more_when_its_time_is_up(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    criteo_sandbox.configure(pending_seconds=6)
+    run(tmp_path / "report.csv", deferrable=False, timeout=8).result()
+    polls = [call["time"] for call in criteo_sandbox.journal("status")]
+    assert polls[1] - polls[0] < 4.5
+
+
 def test_a_used_up_creation_quota_is_waited_for_without_a_worker(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
     criteo_sandbox.fault("create", "http-429-limit-and-reset", seconds=3)
     task = run(tmp_path / "report.csv", deferrable=True)
