@@ -34,11 +34,11 @@ test-triggers: setup ## the triggers' tests, one by one: they measure
 test-docs: setup ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs
 
-test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators, OpenLineage
+test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; metrics and OpenLineage on a real Airflow
 	@dev/setup.sh .venvs/optional
 	VIRTUAL_ENV=$(CURDIR)/.venvs/optional .venvs/optional/bin/uv pip install --quiet -r dev/optional_requirements.txt -c dev/constraints/3.3.2.txt
 	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix .venvs/optional/azurite azurite@3.35.0; fi
-	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py
+	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py tests/airflow/test_observability.py --timeout 900
 
 test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
 	$(PYTHON) -m pytest tests/faults -s

@@ -11,6 +11,8 @@ from matrix import cells, played
 
 _RESULTS = pytest.StashKey[dict[Any, Any]]()
 _SECONDS = pytest.StashKey[float]()
+_AGAIN = pytest.StashKey[int]()
+_MOST_PLAYED_AGAIN = 0.02
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +25,12 @@ def matrix(request: pytest.FixtureRequest) -> Callable[[str], dict[Any, str | No
     chosen = [item.callspec.params["fault"] for item in request.session.items if "matrix" in _fixtures(item)]
     began = time.monotonic()
     results = played(cells(chosen, quick=request.config.getoption("--quick")))
+    wrong = [cell for cell, complaint in results.items() if complaint]
+    # A busy machine stretches what takes seconds here; what is really wrong is wrong again.
+    if 0 < len(wrong) <= len(results) * _MOST_PLAYED_AGAIN:
+        print("\nplayed again:", *(f"\n  {cell}: {results[cell]}" for cell in wrong))
+        results |= played(wrong)
+        request.config.stash[_AGAIN] = len(wrong)
     request.config.stash[_RESULTS] = results
     request.config.stash[_SECONDS] = time.monotonic() - began
     return lambda fault: {cell: wrong for cell, wrong in results.items() if cell.fault == fault}
@@ -39,5 +47,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         faults = len({cell.fault for cell in results})
         terminalreporter.write_line(
             f"fault matrix: {held} of {len(results)} held ({faults} faults x calls x modes, once and for ever; "
-            f"{config.stash[_SECONDS]:.0f} s)"
+            f"{config.stash[_SECONDS]:.0f} s; {config.stash.get(_AGAIN, 0)} played twice)"
         )
