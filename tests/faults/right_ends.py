@@ -182,7 +182,7 @@ def right_end(fault: str, call: str, mode: str, forever: bool) -> str:
     waiting = call == "status" or (call == "token" and not mode.startswith("all-in-one"))
     end = ends.forever if forever else ends.once
     if waiting and end in RETRIED:
-        if fault == "http-429-reset-far" and not forever and mode in ("poke", "reschedule"):
+        if fault == "http-429-reset-far" and not forever and mode in ("poke", "reschedule", "all-in-one"):
             return FILE  # the last poke comes when the timeout does, long before that reset
         return TIMEOUT
     return end
