@@ -97,5 +97,8 @@ def _request(connection: socket.socket) -> bytes:
     head, _, body = asked.partition(b"\r\n\r\n")
     lengths = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     while lengths and len(body) < lengths[0]:
-        body += connection.recv(65536)
+        received = connection.recv(65536)
+        if not received:
+            break
+        body += received
     return head + b"\r\n\r\n" + body

@@ -7,7 +7,6 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from enum import Enum
 
 from airflow_provider_criteo.api.jobs import ReportJob, job_in, report_id_in
@@ -98,8 +97,7 @@ def described_job(answer: Answer, row: ReportType, report_id: str, request: str)
 
 
 def _job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
-    job = job_in(answer.json, row, report_id, answer.problems, answer.warnings)
-    return replace(job, status=answer.redact(job.status), message=answer.redact(job.message))
+    return job_in(answer.json, row, report_id, answer.problems, answer.warnings, answer.redact)
 
 
 def error_for(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> CriteoError:

@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -99,7 +99,7 @@ class TokenSource:
         self._token: str | None = None
         self._renew_at = 0.0
         self._seen: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
-        self._secrets = self._pattern()
+        self._secrets = self._patterns()
 
     def token(self, fetch: TokenFetch, rejected: str | None = None) -> str:
         """A token to send now.
@@ -119,18 +119,20 @@ class TokenSource:
 
     def redact(self, text: str) -> str:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
-        return self._secrets.sub("***", text)
+        for pattern in self._secrets:
+            text = pattern.sub("***", text)
+        return text
 
     def _remember(self, secret: str) -> None:
         self._seen.append(secret)
-        self._secrets = self._pattern()
+        self._secrets = self._patterns()
 
-    def _pattern(self) -> re.Pattern[str]:
+    def _patterns(self) -> list[re.Pattern[str]]:
+        # One a secret: the re module keeps what was compiled last, and all in one would be large.
         client = self._credentials
-        kept = (client.client_secret, client.refresh_token, self._refresh_token, self._token, *self._seen)
-        forms = {form for secret in kept if secret and len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
-        forms |= set(_in_base64(f"{client.client_id}:{client.client_secret}"))
-        return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
+        kept = {client.client_secret, client.refresh_token or "", self._refresh_token or "", *self._seen}
+        secrets = sorted((secret for secret in kept if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+        return [_any_of(_in_base64(f"{client.client_id}:{client.client_secret}")), *map(_any_of, map(_forms, secrets))]
 
     def _renew(self, fetch: TokenFetch) -> str:
         form = {
@@ -176,6 +178,10 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
     yield re.sub(r"[^A-Za-z0-9]", lambda sign: f"\\u{ord(sign[0]):04x}", secret)
     yield from _in_base64(secret)
+
+
+def _any_of(forms: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(set(forms), key=len, reverse=True))), re.IGNORECASE)
 
 
 def _in_base64(text: str) -> Iterator[str]:

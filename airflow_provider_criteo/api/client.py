@@ -74,7 +74,7 @@ _told_once: set[tuple[str, ...]] = set()
 
 
 def _warn_once(*key: str, message: str) -> None:
-    if key not in _told_once and len(_told_once) < _MOST_TOLD:
+    if key not in _told_once and (len(key) == 1 or len(_told_once) < _MOST_TOLD):
         _told_once.add(key)
         log.warning("%s", message)
 

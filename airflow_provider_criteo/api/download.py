@@ -375,10 +375,11 @@ class _Attempt:
             )
         if problems and not reply.get("data") and "columns" not in reply:
             raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
-        said = ", ".join(f"{key}: {one_line(str(value))[:200]}" for key, value in reply.items() if value)
-        if _is_an_error(reply) and (said or self._job.row_count != 0):
+        if _is_an_error(reply) and (any(reply.values()) or self._job.row_count != 0):
+            # Cut after it is redacted: a part of a secret is not recognized.
+            said = [self._redact(one_line(f"{key}: {value}"))[:250] for key, value in reply.items() if value]
             raise self._not_the_report(
-                f"the reply is an error instead of a report ({self._redact(said) or 'an empty one'})"
+                f"the reply is an error instead of a report ({', '.join(said) or 'an empty one'})"
             )
 
     def _not_the_report(self, reason: str, status: int = 200) -> TransientError:

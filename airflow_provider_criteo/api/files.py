@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import uuid
@@ -74,8 +75,14 @@ class UnnamedFile:
             os.link(f"/proc/self/fd/{descriptor}", hidden, src_dir_fd=descriptor, follow_symlinks=True)
             self._hidden = hidden
         if not overwrite:
-            os.link(self._hidden, path)
-            return
+            try:
+                os.link(self._hidden, path)
+                return
+            except FileExistsError:
+                raise
+            except OSError:  # not every file system has hard links
+                if os.path.lexists(path):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         os.replace(self._hidden, path)
         self._hidden = None
 

@@ -7,7 +7,7 @@ their siblings); every field but the id and the status is absent from some famil
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,6 +116,7 @@ def job_in(
     report_id: str,
     problems: tuple[Problem, ...] = (),
     warnings: tuple[Problem, ...] = (),
+    redact: Callable[[str], str] = str,
 ) -> ReportJob:
     """Read the job out of a create's or status call's JSON reply.
 
@@ -123,14 +124,15 @@ def job_in(
     """
     attributes = _attributes(reply)
     word = attributes.get("status")
-    status = _cut(one_line(word), _LONGEST_STATUS) if isinstance(word, str) else ""
+    status = one_line(word) if isinstance(word, str) else ""
     message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
     return ReportJob(
         report_id=report_id,
         report_type=row.id,
-        status=status or "(no status)",
+        # Cut after it is redacted: a part of a secret is not recognized.
+        status=_cut(redact(status), _LONGEST_STATUS) or "(no status)",
         state=row.state(status),
-        message=_cut(one_line(message), _LONGEST_MESSAGE),
+        message=_cut(redact(one_line(message)), _LONGEST_MESSAGE),
         problems=problems,
         warnings=warnings,
         row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),

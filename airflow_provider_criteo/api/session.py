@@ -14,6 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
 from urllib3.poolmanager import PoolManager, pool_classes_by_scheme
 
 
@@ -40,11 +41,14 @@ def ended_after(seconds: object, connection: socket.socket | None) -> Iterator[N
         return
     late = threading.Event()
 
+    # TLS within the TLS of a proxy has its socket inside.
+    inner: socket.socket = getattr(connection, "socket", connection)
+
     def end() -> None:
         late.set()
         with suppress(OSError):
             # Not SSLSocket's own, which takes away what the reading thread works with.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            socket.socket.shutdown(inner, socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
@@ -79,8 +83,12 @@ class _Deadline:
         return response
 
     def _tunnel(self) -> None:
-        with ended_after(self.timeout, self.sock):
-            super()._tunnel()  # type: ignore[misc]
+        try:
+            with ended_after(self.timeout, self.sock):
+                super()._tunnel()  # type: ignore[misc]
+        except TimeoutError as error:
+            # Not a ReadTimeoutError: nothing was sent through the tunnel.
+            raise ConnectTimeoutError(str(error)) from error
 
 
 class _Connection(_Deadline, HTTPConnection):
@@ -120,11 +128,11 @@ class _Session(requests.Session):
         # Asked for a redirect that it is not to follow, requests reads its body whole, which may have no end.
         return iter(()) if yield_requests else super().resolve_redirects(*args, **kwargs)
 
-    def merge_environment_settings(self, url: Any, proxies: Any, *args: Any) -> Any:
+    def merge_environment_settings(self, url: Any, proxies: Any, *args: Any, **kwargs: Any) -> Any:
         # What is plain http to this machine would be plain http to the proxy.
         if is_loopback(urlsplit(url).hostname):
             proxies = {"http": "", "https": "", **(proxies or {})}
-        return super().merge_environment_settings(url, proxies, *args)
+        return super().merge_environment_settings(url, proxies, *args, **kwargs)
 
 
 def new_session() -> requests.Session:

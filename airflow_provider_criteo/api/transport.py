@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import ssl
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -151,7 +152,7 @@ def opened(
             if response.status_code not in _REDIRECTS or not target:
                 # 416 tells of the part that was asked for, not of who asked.
                 if urlsplit(url)[:2] != home and response.status_code >= 400 and response.status_code != 416:
-                    reason = f"a redirect to {urlsplit(url).hostname}, which refused"
+                    reason = f"a redirect to {redact(str(urlsplit(url).hostname))}, which refused"
                     raise TransientError(response.status_code, (), request, reason=reason)
                 yield response
                 return
@@ -185,6 +186,7 @@ def read_answer(response: requests.Response, request: str, seconds: float, redac
 
 def _body(response: requests.Response, seconds: float, request: str, redact: Redact) -> bytes:
     body = bytearray()
+    deadline = time.monotonic() + seconds
     with (
         network_faults(request, (seconds, seconds), redact, status=response.status_code),
         ended_after(seconds, connection_of(response)),
@@ -193,6 +195,9 @@ def _body(response: requests.Response, seconds: float, request: str, redact: Red
             body += chunk
             if len(body) > _LARGEST_REPLY:
                 raise TransientError(response.status_code, (), request, reason="the reply is larger than 32 MiB")
+            # Where the connection is not known: a SOCKS proxy's, or an adapter of somebody else's.
+            if time.monotonic() > deadline:
+                raise TimeoutError
     return bytes(body)
 
 

@@ -57,7 +57,10 @@ class CriteoHook(BaseHook):
         return client_of(connection_settings(connection), mask_secret)
 
     def get_conn(self) -> requests.Session:
-        """A session that authenticates calls to the connection's host, for any other call to Criteo's API."""
+        """A session that authenticates calls to the connection's host, for any other call to Criteo's API.
+
+        Asked not to follow redirects, it leaves a response's ``next`` empty.
+        """
         return self.client.session
 
     def create_report_job(

@@ -82,7 +82,7 @@ class Destination:
             with _spool() as (spool, name):
                 yield spool
                 spool.flush()
-                # An object store has no other way to keep what came in the meantime.
+                # Not all object stores have a way to do the two in one step.
                 self.require_free()
                 _upload(path, name)
 
@@ -146,7 +146,7 @@ def _local_path(url: str) -> Path | None:
     scheme, found, rest = url.partition("://")
     if not found:
         return Path(url)
-    return Path(rest.removeprefix("localhost")) if scheme in ("file", "local") else None
+    return Path(rest.removeprefix("localhost")) if scheme.lower() in ("file", "local") else None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ _NO_TEMPLATES = (int, float, bool, list, tuple, dict, set)
 
 def is_constant(value: object) -> bool:
     """Whether a template field's value is final when the DAG is parsed."""
-    return isinstance(value, str) and "{{" not in value and "{%" not in value
+    return isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#"))
 
 
 def check_constants(*, report_type: Any, api_version: Any, criteo_conn_id: Any) -> None:

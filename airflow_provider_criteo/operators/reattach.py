@@ -1,8 +1,8 @@
 """One job per task instance: a retry takes up the job that an earlier try created.
 
 The report id goes into Airflow's task state store (Airflow 3.3 and later) right after the POST, beside a hash of
-what was asked for. Where there is no store, every try creates. A task that was cleared creates, too: Airflow 3.3 keeps
-the store then, but raises ``max_tries``, which no retry does.
+what was asked for. Where there is no store, every try creates. A task that was cleared after it had ended creates,
+too: Airflow 3.3 keeps the store then, but raises ``max_tries``, which no retry does.
 """
 
 from __future__ import annotations

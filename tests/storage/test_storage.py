@@ -65,6 +65,20 @@ def test_a_local_file_that_comes_during_the_download_is_not_replaced(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_file_system_without_hard_links(download: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+
+    download(str(tmp_path / "report.csv"), overwrite=False)
+
+    with pytest.raises(InvalidInputError, match="overwrite=False"):
+        download(str(tmp_path / "report.csv"), overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.csv"]
+
+
 @pytest.mark.usefixtures("s3")
 def test_a_killed_upload_leaves_nothing_on_the_worker(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.configure(pending_seconds=0, file_bytes=3_000_000)

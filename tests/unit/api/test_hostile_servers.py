@@ -18,8 +18,10 @@ from urllib.parse import quote
 
 import pytest
 from raw_server import TOKEN, RawServer, endless, http
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
+from airflow_provider_criteo.api.jobs import ReportJob
 from airflow_provider_criteo.api.problems import (
     AuthenticationError,
     CriteoError,
@@ -38,9 +40,8 @@ PENDING = http(200, {"data": {"attributes": {"exportId": "1", "status": "Pending
 
 @contextmanager
 def client_of(server: RawServer, **options: Any) -> Iterator[CriteoClient]:
-    with CriteoClient(
-        f"client-{time.monotonic()}", SECRET, **{"base_url": server.url, "timeout": 1.0, **options}
-    ) as client:
+    options = {"client_secret": SECRET, "base_url": server.url, "timeout": 1.0, **options}
+    with CriteoClient(f"client-{time.monotonic()}", **options) as client:
         yield client
 
 
@@ -95,6 +96,27 @@ def test_a_redirect_whose_body_has_no_end_ends_in_time(call: str) -> None:
     ):
         client.create_report_job("mpo-realtime", ATTRIBUTES) if call == "create" else client.get_report_job("1")
     assert time.monotonic() - began < 8
+
+
+def test_an_answer_over_somebody_elses_adapter_ends_in_time() -> None:
+    with RawServer(endless(b"HTTP/1.1 200 OK\r\n\r\n")) as server, client_of(server) as client:
+        client.session.mount("http://", HTTPAdapter())
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="no answer within"):
+            client.get_report_job("1")
+    assert time.monotonic() - began < 5
+
+
+def test_a_post_that_no_proxy_let_through_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(PENDING) as server, RawServer(endless(b"HTTP/1.1 200 OK\r\nX-Endless: ")) as proxy:
+        with client_of(server) as client:
+            client.get_report_job("1")  # so that there is a token
+            monkeypatch.setattr(client, "base_url", "https://criteo.example")
+            client.session.proxies = {"https": f"http://localhost:{proxy.port}"}
+            with pytest.raises(TransientError) as failed:
+                client.create_report_job("mpo-realtime", ATTRIBUTES)
+        assert "a report job may exist" not in str(failed.value)
+        assert len(proxy.requests) == 4
 
 
 def test_a_proxy_that_drips_ends_in_time(tls: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +224,24 @@ def test_a_secret_that_comes_back_is_in_no_text(
         except CriteoError as error:
             told = "".join(traceback.format_exception(error))
     assert text.lower() not in (told + caplog.text).lower()
+
+
+@pytest.mark.parametrize("place", ["message", "status", "detail", "error instead of a report"])
+def test_a_long_secret_is_recognized_before_a_text_is_cut(
+    place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "".join(f"{number:04d}-" for number in range(60))
+    texts = [f"{'x ' * blanks}bearer {secret}" for blanks in (0, 40, 400, 490, 1980)]
+    for text in texts:
+        answer = echoes(text).get(place) or http(200, {"error": text})
+        with RawServer(answer) as server, client_of(server, client_secret=secret) as client:
+            job = ReportJob("1", "mpo-realtime", "Done", JobState.DONE) if place.startswith("error") else None
+            told = ""
+            try:
+                client.download_report("1", tmp_path / "report.csv", job=job)
+            except CriteoError as error:
+                told = "".join(traceback.format_exception(error))
+        assert "0000-0001" not in told + caplog.text
 
 
 def test_the_rotated_refresh_token_in_use_is_never_forgotten() -> None:
