@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS := true
 .PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 20
 
 setup: ## make .venv, or bring it up to date
 	@dev/setup.sh $(VENV)

@@ -51,7 +51,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                         "login": "partners.criteo.com > My apps > your app > App credentials",
                         "password": "in the file that 'Create new key' downloads, and nowhere else",
                         "host": "empty for https://api.criteo.com",
-                        "port": "443: the Test button of Airflow 3.3 needs it filled in",
+                        "port": "443, or that of your host: the Test button of Airflow 3.3 needs it",
                     },
                 },
                 "conn-fields": {

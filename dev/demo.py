@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dev.airflow_stack import AirflowStack, Change, StackError
 from dev.system import accepts_connections, free_port
@@ -25,12 +26,13 @@ ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".airflow"
 DAG_ID = "example_criteo_report"
 CONNECTION = "AIRFLOW_CONN_CRITEO_DEFAULT"
+CONN_ID = "criteo_default"
 CLIENT_ID = "criteo-sandbox"
 
 
 @contextlib.contextmanager
-def sandbox(output: Path) -> Iterator[str]:
-    """A Criteo sandbox in a process of its own; gives the connection to it."""
+def sandbox(output: Path) -> Iterator[dict[str, Any]]:
+    """A Criteo sandbox in a process of its own; gives the fields of the connection to it."""
     port, secret = free_port(), secrets.token_hex(16)
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("wb") as log:
@@ -50,24 +52,38 @@ def sandbox(output: Path) -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StackError(f"the sandbox did not start:\n{output.read_text()}")
                 time.sleep(0.1)
-            url = f"http://127.0.0.1:{port}"
-            print(f"Criteo:   the sandbox, {url}")
-            yield json.dumps({"conn_type": "criteo", "host": url, "login": CLIENT_ID, "password": secret})
+            print(f"Criteo:   the sandbox, http://127.0.0.1:{port}")
+            yield {"conn_type": "criteo", "host": "127.0.0.1", "port": port, "login": CLIENT_ID, "password": secret}
         finally:
             process.kill()
             process.wait()
 
 
 @contextlib.contextmanager
-def criteo_connection(folder: Path) -> Iterator[str]:
-    """The connection to run with: the caller's own, or one to a sandbox."""
-    own = os.environ.get(CONNECTION)
-    if own:
+def criteo_connection(folder: Path) -> Iterator[dict[str, Any] | None]:
+    """The connection to a sandbox; none where the caller has one of his own."""
+    if os.environ.get(CONNECTION):
         print(f"Criteo:   as {CONNECTION} says")
-        yield own
+        yield None
         return
     with sandbox(folder / "sandbox.log") as connection:
         yield connection
+
+
+def in_environment(connection: dict[str, Any] | None, stay: bool) -> dict[str, str]:
+    """The caller's own connection, or that to the sandbox, unless it is to be in the UI."""
+    if connection is None:
+        return {CONNECTION: os.environ[CONNECTION]}
+    return {} if stay else {CONNECTION: json.dumps(connection)}
+
+
+def add_connection(airflow: AirflowStack, connection: dict[str, Any]) -> None:
+    """Put the connection where the UI lists it, and people can test it, change it and break it."""
+    fields = {"connection_id": CONN_ID, **connection}
+    try:
+        airflow.rest("POST", "/connections", fields)
+    except StackError:  # an earlier run has left one
+        airflow.rest("PATCH", f"/connections/{CONN_ID}", fields)
 
 
 def show_file(airflow: AirflowStack, run_id: str) -> None:
@@ -101,9 +117,18 @@ def run_example(airflow: AirflowStack) -> bool:
     return False
 
 
-def stay(airflow: AirflowStack) -> None:
-    """Wait for Ctrl-C."""
+def stay(airflow: AirflowStack, connection: dict[str, Any] | None) -> None:
+    """Tell what there is to play with, and wait for Ctrl-C."""
     print(f"\nAirflow:  {airflow.url}  (no login needed)")
+    if connection:
+        print("Criteo:   for the form of another connection:")
+        print(f"            Client ID      {connection['login']}\n            Client secret  {connection['password']}")
+        print(f"            API host       {connection['host']}\n            API port       {connection['port']}")
+        controls = f"http://{connection['host']}:{connection['port']}/_sandbox"
+        print("          the next report fails after this (more: docs/sandbox.md):")
+        print(
+            f"            curl {controls}/next_job -H 'Content-Type: application/json' -d '{{\"outcome\": \"Failure\"}}'"
+        )
     print(f"logs:     {airflow.home}\nCtrl-C stops it.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
@@ -127,17 +152,23 @@ def main() -> int:
             AirflowStack(
                 home,
                 ROOT / "example_dags",
-                env={CONNECTION: connection, "CRITEO_LAKE": f"file://{home}/lake"},
+                env={"CRITEO_LAKE": f"file://{home}/lake", **in_environment(connection, arguments.stay)},
                 port=port,
                 ui=arguments.stay,
             ) as airflow,
         ):
             print(f"Airflow:  {'.'.join(map(str, airflow.version))}, {airflow.url}")
-            succeeded = run_example(airflow)
-            if arguments.stay:
-                stay(airflow)
-                return 0
-            return 0 if succeeded else 1
+            try:
+                if connection and arguments.stay:
+                    add_connection(airflow, connection)
+                succeeded = run_example(airflow)
+                if arguments.stay:
+                    stay(airflow, connection)
+                    return 0
+                return 0 if succeeded else 1
+            except KeyboardInterrupt:
+                print("\nstopping ...", flush=True)
+                raise
     except StackError as error:
         print(error, file=sys.stderr)
         return 1

@@ -40,7 +40,7 @@ state=$(cat pyproject.toml dev/requirements.txt dev/setup.sh "$constraints" | ck
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && exit 0
 
 python=$(find_python)
-echo "setting up $folder: Airflow $airflow on $("$python" --version) ..." >&2
+echo "setting up $folder: Airflow $airflow on $("$python" --version) (about a minute) ..." >&2
 if [ ! -x "$folder/bin/python" ] || ! "$folder/bin/python" -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' ||
    { [ -n "$wanted" ] && [ "$("$folder/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" != "$wanted" ]; }; then
   make_environment "$python"

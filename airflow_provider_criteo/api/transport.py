@@ -23,6 +23,10 @@ from airflow_provider_criteo.api.session import connection_of, ended_after, is_l
 
 _LARGEST_REPLY = 32 * 1024 * 1024
 _MOST_REDIRECTS = 3
+_CHECK_NETWORK = (
+    "check the host and the port of the connection, the proxy and the firewall; else let the task retry. "
+    "https://status.criteo.com tells of outages."
+)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -208,7 +212,7 @@ def network_faults(request: str, timeout: tuple[float, float], redact: Redact, s
         yield
     except (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) as error:
         reason = f"no connection within {timeout[0]:g} s"
-        raise TransientError(status, (), request, reason=reason, sent=False) from error
+        raise TransientError(status, (), request, reason=reason, advice=_CHECK_NETWORK, sent=False) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise TransientError(status, (), request, reason=f"no answer within {timeout[1]:g} s") from error
     except (urllib3.exceptions.LocationValueError, requests.exceptions.InvalidURL):
@@ -219,7 +223,8 @@ def network_faults(request: str, timeout: tuple[float, float], redact: Redact, s
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _innermost(error)
         reason = f"the connection failed: {redact(f'{type(cause).__name__}: {cause}')}"
-        fault = TransientError(status, (), request, reason=reason, sent=not _never_connected(error))
+        sent = not _never_connected(error)
+        fault = TransientError(status, (), request, reason=reason, advice="" if sent else _CHECK_NETWORK, sent=sent)
         shown = "".join(traceback.format_exception(error))
         raise fault from (error if redact(shown) == shown else None)
 

@@ -51,7 +51,11 @@ def created_once(
     job = hook.create_report_job(report_type, attributes, account_id, quota_wait=quota_wait)
     if store is not None:
         _store(store, {"report_id": job.report_id, **note}, log)
-    log.info("Criteo created report job %s (%s): %s", job.report_id, report_type, job.status)
+    if job.state is JobState.DONE:
+        told = "Criteo gave report job %s (%s), which is %s already: for a while, the same request gets the same job"
+    else:
+        told = "Criteo created report job %s (%s): %s"
+    log.info(told, job.report_id, report_type, job.status)
     return job
 
 

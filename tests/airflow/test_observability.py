@@ -76,7 +76,8 @@ def run(
 
 def test_metrics(run: tuple[AirflowStack, str], metrics: Metrics, lake: Path) -> None:
     polls, refused = metrics.of("polls"), metrics.of("rate_limited")
-    assert sum(value for value, _ in polls) >= 3
+    # One on a worker, which is refused, and at least one in the triggerer.
+    assert sum(value for value, _ in polls) >= 2
     assert {kind for _, kind in polls + refused} == {"c"}
     assert sum(value for value, _ in refused) == 1
     ((milliseconds, kind),) = metrics.of("wait_seconds")

@@ -17,6 +17,7 @@ import pytest
 from code_blocks import BLOCKS, LANGUAGES, ROOT, Block, blocks_in
 
 from airflow_provider_criteo.sandbox import Sandbox
+from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET
 from airflow_provider_criteo.sandbox.settings import SETTINGS
 
 DAGS = [block for block in BLOCKS if block.is_dag and not block.title]
@@ -170,7 +171,7 @@ def test_a_connection_is_read_as_it_is_written(name: str, airflow: dict[str, Any
         return
     client_id, secret, url = read
     if url.startswith("http://127.0.0.1"):
-        assert (client_id, secret, url) == ("criteo-sandbox", "secret", "http://127.0.0.1:8000")
+        assert (client_id, secret, url) == ("criteo-sandbox", DEFAULT_SECRET, "http://127.0.0.1:8000")
     else:
         assert client_id == "my-client-id"
         assert secret in ("my-client-secret", "my+client/secret", "my+client/secret=")

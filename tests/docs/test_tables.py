@@ -162,6 +162,12 @@ def test_every_example_dag_is_listed() -> None:
     assert sorted(listed) == sorted(path.name for path in (ROOT / "example_dags").glob("example_*.py"))
 
 
+def test_every_example_dag_is_shown() -> None:
+    page = (DOCS / "guides" / "examples.md").read_text()
+    shown = re.findall(r'^    --8<-- "example_dags/(\w+\.py)"$', page, re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "example_dags").glob("example_*.py"))
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     from airflow_provider_criteo import __version__
 
