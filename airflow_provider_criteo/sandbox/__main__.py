@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"client id        {client_id}")
     print(f"client secret    {secret}")
     print(f"refresh token    {sandbox.refresh_token}")
-    print(f"in Airflow's form  API host {given.host}, API port {listening.getsockname()[1]}")
+    print(f"in Airflow's UI  API host {given.host}, API port {listening.getsockname()[1]}")
     print(f"controls         {url}/_sandbox/")
     print(f"API              {url}/docs")
     print()
