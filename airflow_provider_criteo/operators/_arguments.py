@@ -15,6 +15,11 @@ def is_constant(value: object) -> bool:
     return isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#"))
 
 
+def is_final(value: object) -> bool:
+    """Whether an argument's value, right or wrong, is what it will be when the task runs."""
+    return value is None or is_constant(value) or isinstance(value, _NO_TEMPLATES)
+
+
 def check_constants(*, report_type: Any, api_version: Any, criteo_conn_id: Any) -> None:
     """Check the arguments that every class has, as far as they are constants.
 
@@ -25,11 +30,8 @@ def check_constants(*, report_type: Any, api_version: Any, criteo_conn_id: Any) 
 
     if not isinstance(criteo_conn_id, str) or not criteo_conn_id.strip():
         raise InvalidInputError(f"criteo_conn_id={criteo_conn_id!r}; allowed: the id of an Airflow connection")
-    version_is_final = api_version is None or is_constant(api_version) or isinstance(api_version, (int, float))
-    if is_constant(report_type):
-        check_report_type(report_type, api_version if version_is_final else None)
-    elif report_type is None or isinstance(report_type, _NO_TEMPLATES):
-        check_report_type(report_type)
+    if is_final(report_type):
+        check_report_type(report_type, api_version if is_final(api_version) else None)
 
 
 def check_report_id(report_id: Any) -> None:
@@ -37,7 +39,7 @@ def check_report_id(report_id: Any) -> None:
 
     :raises InvalidInputError: it is none.
     """
-    if report_id is None or is_constant(report_id) or isinstance(report_id, _NO_TEMPLATES):
+    if is_final(report_id):
         required_report_id(report_id)
 
 
@@ -62,7 +64,7 @@ def check_attributes(attributes: Any) -> None:
 
     if is_constant(attributes) and attributes.endswith(".json"):
         return
-    if attributes is None or is_constant(attributes) or isinstance(attributes, _NO_TEMPLATES):
+    if is_final(attributes):
         with as_task_exceptions():
             sendable(parse_attributes(attributes), get_report_type(DEFAULT_REPORT_TYPE), final=False)
 

@@ -16,7 +16,7 @@ from airflow_provider_criteo.operators._arguments import (
     check_constants,
     check_flags,
     check_report_id,
-    is_constant,
+    is_final,
     required_report_id,
 )
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
@@ -221,5 +221,5 @@ def check_constant_destination(destination: Any) -> None:
     """
     from airflow_provider_criteo.hooks.destination import check_destination
 
-    if is_constant(destination) or destination is None or isinstance(destination, (int, float, bool, dict, list)):
+    if is_final(destination):
         check_destination(destination)
