@@ -6,16 +6,19 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes.
 
 from __future__ import annotations
 
+import json as jsonlib
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
+from typing import Any
 
-from airflow_provider_criteo.api.jobs import ReportJob, job_in, report_id_in
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
     CriteoError,
     PermissionDeniedError,
-    Problem,
     RateLimitError,
     ReportExpiredError,
     ReportJobFailedError,
@@ -25,14 +28,95 @@ from airflow_provider_criteo.api.problems import (
     ValidationError,
     VersionRetiredError,
 )
-from airflow_provider_criteo.api.reports import JobState, LostJob, ReportType
-from airflow_provider_criteo.api.transport import Answer
+from airflow_provider_criteo.api.models import (
+    JobState,
+    Problem,
+    RateLimit,
+    ReportJob,
+    moment,
+    one_line,
+    problems_from_json,
+)
+from airflow_provider_criteo.api.quota import rate_limit_of
+from airflow_provider_criteo.api.reports import LostJob, ReportType
 
 _JOB_CODE = re.compile(
     r"^(?:export|report|insight|catalog|request|job)s?(?:already|is|was)*"
     r"(?P<end>notfound|expired|failed|failure|invalidated|notready|pending|lost)$"
 )
 _RETIRED_CODES = frozenset({"endpointdeprecated", "versiondeprecated", "versionnotsupported", "versionretired"})
+
+
+_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
+_LONGEST_MESSAGE = 4_000
+_LONGEST_STATUS = 100
+
+Redact = Callable[[str], str]
+
+
+def unredacted(text: str) -> str:
+    """The text as it is, where there are no secrets."""
+    return text
+
+
+def redacted(value: Any, redact: Redact) -> Any:
+    """A JSON value with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key): redacted(item, redact) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redacted(item, redact) for item in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, read whole.
+
+    :param status_code: the HTTP status.
+    :param headers: by case-insensitive name.
+    :param body: at most 32 MiB.
+    :param redact: takes secrets out of text, in case the server echoes one.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    redact: Redact = field(default=unredacted, repr=False)
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, as it came; None where it is none."""
+        try:
+            return jsonlib.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_markup(self) -> bool:
+        """Whether this is a page, and so a gateway's answer and not the API's."""
+        return self.body.lstrip()[:1] == b"<"
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """The reply's ``errors``, without secrets."""
+        return self._problems_at("errors")
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The reply's ``warnings``, without secrets."""
+        return self._problems_at("warnings")
+
+    def _problems_at(self, name: str) -> tuple[Problem, ...]:
+        found = self.json.get(name) if isinstance(self.json, dict) else None
+        return problems_from_json(redacted(found, self.redact))
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """What the headers tell of the quota."""
+        return rate_limit_of(self.headers)
 
 
 class Call(str, Enum):
@@ -208,3 +292,78 @@ def _reason_of_fault(answer: Answer) -> str:
     if answer.status_code < 400:
         return "the reply is not what was asked for"
     return "a passing fault"
+
+
+def report_id_in(reply: object, row: ReportType) -> str | None:
+    """The job's id in a reply, wherever its family or its documentation puts it."""
+    for path in row.id_fields:
+        value = reply
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+            return one_line(str(value))
+    return None
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def job_in(
+    reply: object,
+    row: ReportType,
+    report_id: str,
+    problems: tuple[Problem, ...] = (),
+    warnings: tuple[Problem, ...] = (),
+    redact: Callable[[str], str] = str,
+) -> ReportJob:
+    """Read the job out of a create's or status call's JSON reply.
+
+    A status that is missing, null or no text is ``UNKNOWN``, and so is a word that the row does not have.
+    """
+    attributes = _attributes(reply)
+    word = attributes.get("status")
+    status = one_line(word) if isinstance(word, str) else ""
+    message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
+    return ReportJob(
+        report_id=report_id,
+        report_type=row.id,
+        # Cut after it is redacted: a part of a secret is not recognized.
+        status=_cut(redact(status), _LONGEST_STATUS) or "(no status)",
+        state=row.state(status),
+        message=_cut(redact(one_line(message)), _LONGEST_MESSAGE),
+        problems=problems,
+        warnings=warnings,
+        row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),
+        size_bytes=_count(attributes.get("fileSizeBytes")),
+        md5=_checksum(attributes.get("md5CheckSum") or attributes.get("md5Checksum")),
+        created_at=moment(attributes.get("createdAt")),
+        expires_at=moment(attributes.get("expiresAt")),
+    )
+
+
+def _attributes(reply: object) -> Mapping[str, Any]:
+    data = reply.get("data") if isinstance(reply, Mapping) else None
+    attributes = data.get("attributes") if isinstance(data, Mapping) else None
+    if isinstance(attributes, Mapping):
+        return attributes
+    return reply if isinstance(reply, Mapping) and "data" not in reply else {}
+
+
+def _rows_in(message: str) -> int | None:
+    found = _ROWS_IN_MESSAGE.search(message)
+    return int(found.group(1)) if found else None
+
+
+def _first_count(*counts: object) -> int | None:
+    return next((count for count in map(_count, counts) if count is not None), None)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _checksum(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

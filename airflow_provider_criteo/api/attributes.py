@@ -10,7 +10,7 @@ from datetime import date, datetime, timezone
 from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_criteo.api.problems import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.reports import ReportType
 
 log = logging.getLogger(__name__)

@@ -24,14 +24,15 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import transport
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.answers import Answer, redacted
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
     InvalidInputError,
-    Problem,
     RateLimitError,
     TransientError,
 )
+from airflow_provider_criteo.api.models import Problem
 from airflow_provider_criteo.api.reports import choices
 from airflow_provider_criteo.api.session import new_session
 
@@ -251,7 +252,7 @@ class TokenFetch:
         return dict(reply)
 
 
-def _token_error(answer: transport.Answer, request: str, redact: Callable[[str], str]) -> CriteoApiError | None:
+def _token_error(answer: Answer, request: str, redact: Callable[[str], str]) -> CriteoApiError | None:
     status = answer.status_code
     problems, code = _token_problems(answer.json, redact)
     if 200 <= status < 300 and not code:
@@ -299,7 +300,7 @@ def _token_problems(reply: object, redact: Callable[[str], str]) -> tuple[tuple[
     errors = reply.get("errors")
     if not isinstance(errors, list) or not errors:
         return (), ""
-    problems = tuple(Problem.from_json(transport.redacted(item, redact)) for item in errors)
+    problems = tuple(Problem.from_json(redacted(item, redact)) for item in errors)
     return problems, problems[0].code or "unknown"
 
 

@@ -23,7 +23,7 @@ import requests
 
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api import answers, transport
-from airflow_provider_criteo.api.answers import Call
+from airflow_provider_criteo.api.answers import Answer, Call
 from airflow_provider_criteo.api.attributes import (
     Attributes,
     doubts,
@@ -34,10 +34,7 @@ from airflow_provider_criteo.api.attributes import (
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, TokenFetch, token_source
 from airflow_provider_criteo.api.download import DownloadedReport, receive
-from airflow_provider_criteo.api.files import UnnamedFile
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.patience import LONGEST_QUOTA_WAIT, Patience, patiently
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     InvalidInputError,
     PermissionDeniedError,
@@ -47,13 +44,15 @@ from airflow_provider_criteo.api.problems import (
     ReportNotReadyError,
     TransientError,
 )
-from airflow_provider_criteo.api.quota import RateLimit
+from airflow_provider_criteo.api.files import UnnamedFile
+from airflow_provider_criteo.api.models import JobState, RateLimit, ReportJob
+from airflow_provider_criteo.api.patience import LONGEST_QUOTA_WAIT, Patience, patiently
+from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import (
     DEFAULT_REPORT_TYPE,
     EXPERIMENTAL_VERSION,
     PREVIEW_VERSION,
     STABLE_VERSIONS,
-    JobState,
     ReportType,
     get_report_type,
 )
@@ -400,7 +399,7 @@ class CriteoClient:
 
     def _ask(
         self, method: str, url: Callable[[str], str], row: ReportType, version: str, **options: Any
-    ) -> tuple[transport.Answer, str]:
+    ) -> tuple[Answer, str]:
         """One call; on a retired ``preview`` once more on ``experimental``."""
         served = self._served(version, row)
         report_id = options.pop("report_id", "")
@@ -417,7 +416,7 @@ class CriteoClient:
         forward = self._preview_is_retired and version == PREVIEW_VERSION and EXPERIMENTAL_VERSION in row.versions
         return EXPERIMENTAL_VERSION if forward else version
 
-    def _may_forward(self, answer: transport.Answer, version: str, row: ReportType) -> bool:
+    def _may_forward(self, answer: Answer, version: str, row: ReportType) -> bool:
         return (
             version == PREVIEW_VERSION
             and answer.status_code in (404, 410)
@@ -425,7 +424,7 @@ class CriteoClient:
             and not answers.speaks_of_the_job(answer)
         )
 
-    def _exchange(self, method: str, path: str, report_id: str, **options: Any) -> transport.Answer:
+    def _exchange(self, method: str, path: str, report_id: str, **options: Any) -> Answer:
         if "data" in options:
             options["headers"] = {"Content-Type": "application/json"}
         answer = transport.exchange(
@@ -440,9 +439,9 @@ class CriteoClient:
         self._notice(answer.status_code, answer.headers, answer)
         return answer
 
-    def _notice(self, status: int, headers: Any, answer: transport.Answer | None = None) -> None:
+    def _notice(self, status: int, headers: Any, answer: Answer | None = None) -> None:
         """Keep what the reply tells of the quota, and pass on once what it tells of deprecation."""
-        self._last.rate_limit = RateLimit.from_headers(headers)
+        self._last.rate_limit = rate_limit_of(headers)
         redact = self._source.redact
         notices = [f"{name}: {redact(headers[name])}" for name in ("Deprecation", "Sunset") if headers.get(name)]
         warnings = [warning for warning in (answer.warnings if answer else ()) if warning.type == "deprecation"]
@@ -460,7 +459,7 @@ def _request_name(method: str, path: str, report_id: str) -> str:
     return f"{method} {path}" + (f" (report job {report_id})" if report_id else "")
 
 
-def _account_count(name: str, answer: transport.Answer) -> int:
+def _account_count(name: str, answer: Answer) -> int:
     data = answer.json.get("data") if isinstance(answer.json, dict) else None
     if not isinstance(data, list):
         raise TransientError(answer.status_code, (), "", reason=f"the reply lists no {name}")

@@ -19,18 +19,17 @@ from typing import IO, Any
 import requests
 from pendulum import DateTime
 
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.patience import Patience
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.answers import Redact, redacted
+from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     ReportNotReadyError,
     TransientError,
     ValidationError,
-    one_line,
-    problems_from_json,
 )
+from airflow_provider_criteo.api.models import ReportJob, one_line, problems_from_json
+from airflow_provider_criteo.api.patience import Patience
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.api.transport import Redact, network_faults, redacted
+from airflow_provider_criteo.api.transport import network_faults
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from airflow_provider_criteo.api.problems import CriteoApiError, RateLimitError, TransientError
+from airflow_provider_criteo.api.exceptions import CriteoApiError, RateLimitError, TransientError
 from airflow_provider_criteo.api.quota import backoff
 
 log = logging.getLogger(__name__)

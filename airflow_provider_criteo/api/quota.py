@@ -10,9 +10,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+
+from airflow_provider_criteo.api.models import RateLimit
 
 REPORTING_CALLS_PER_MINUTE = 40
 """The documented default of the reporting endpoints, per application."""
@@ -32,45 +33,29 @@ _RESET_OF_A_MINUTE = 6.0
 _EPOCH_MILLISECONDS = 1e11
 
 
-@dataclass(frozen=True)
-class RateLimit:
-    """What a reply says of the quota; ``None`` where it does not say.
+def rate_limit_of(headers: Mapping[str, str], now: float | None = None) -> RateLimit:
+    """Read the quota off a reply's headers.
 
-    :param limit: calls per window.
-    :param remaining: calls left in this window.
-    :param reset_in: seconds from now until a call may be made, above 0, at most an hour.
-    :param reset_at: that moment as Criteo gave it (aware).
+    ``x-ratelimit-reset`` is an absolute time on Criteo's clock: where that and the clock here do not agree, it is
+    compared with the reply's own ``Date``. A moment that is past tells nothing.
+
+    :param headers: the reply's headers, by case-insensitive name.
+    :param now: epoch seconds; the clock's time where not given.
     """
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset_in: float | None = None
-    reset_at: datetime | None = None
-
-    @classmethod
-    def from_headers(cls, headers: Mapping[str, str], now: float | None = None) -> RateLimit:
-        """Read the quota off a reply's headers.
-
-        ``x-ratelimit-reset`` is an absolute time on Criteo's clock: where that and the clock here do not agree, it is
-        compared with the reply's own ``Date``. A moment that is past tells nothing.
-
-        :param headers: the reply's headers, by case-insensitive name.
-        :param now: epoch seconds; the clock's time where not given.
-        """
-        now = time.time() if now is None else now
-        wait = _retry_after(headers, now)
-        if wait is None:
-            reset = _number(headers.get("x-ratelimit-reset"))
-            if reset is not None:
-                wait = _wait_until(reset / 1000 if reset > _EPOCH_MILLISECONDS else reset, headers, now)
-        if wait is not None:
-            wait = min(wait, _LONGEST_WAIT)
-        return cls(
-            limit=_whole(headers.get("x-ratelimit-limit")),
-            remaining=_whole(headers.get("x-ratelimit-remaining")),
-            reset_in=wait,
-            reset_at=None if wait is None else datetime.fromtimestamp(now, timezone.utc) + timedelta(seconds=wait),
-        )
+    now = time.time() if now is None else now
+    wait = _retry_after(headers, now)
+    if wait is None:
+        reset = _number(headers.get("x-ratelimit-reset"))
+        if reset is not None:
+            wait = _wait_until(reset / 1000 if reset > _EPOCH_MILLISECONDS else reset, headers, now)
+    if wait is not None:
+        wait = min(wait, _LONGEST_WAIT)
+    return RateLimit(
+        limit=_whole(headers.get("x-ratelimit-limit")),
+        remaining=_whole(headers.get("x-ratelimit-remaining")),
+        reset_in=wait,
+        reset_at=None if wait is None else datetime.fromtimestamp(now, timezone.utc) + timedelta(seconds=wait),
+    )
 
 
 def backoff(attempt: int) -> float:

@@ -15,7 +15,8 @@ from enum import Enum
 from types import MappingProxyType
 from urllib.parse import quote
 
-from airflow_provider_criteo.api.problems import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.models import JobState
 
 DEFAULT_REPORT_TYPE = "mpo-realtime"
 
@@ -30,21 +31,6 @@ _CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 API_VERSIONS = (*STABLE_VERSIONS, *_CHANNELS)
 
 DOCS = "https://developers.criteo.com"
-
-
-class JobState(str, Enum):
-    """What has become of a report job, whatever word its report type has for it."""
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the job will never change again."""
-        return self in (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
 
 
 class LostJob(str, Enum):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import ssl
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,8 +14,8 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_criteo.api.problems import Problem, TransientError, problems_from_json
-from airflow_provider_criteo.api.quota import RateLimit
+from airflow_provider_criteo.api.answers import Answer, Redact
+from airflow_provider_criteo.api.exceptions import TransientError
 from airflow_provider_criteo.api.session import connection_of, ended_after, is_loopback
 
 _LARGEST_REPLY = 32 * 1024 * 1024
@@ -30,25 +27,6 @@ _CHECK_NETWORK = (
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-Redact = Callable[[str], str]
-
-
-def unredacted(text: str) -> str:
-    """The text as it is, where there are no secrets."""
-    return text
-
-
-def redacted(value: Any, redact: Redact) -> Any:
-    """A JSON value with every text in it redacted."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact(key): redacted(item, redact) for key, item in value.items()}
-    if isinstance(value, list):
-        return [redacted(item, redact) for item in value]
-    return value
-
-
 class _NoAuth(AuthBase):
     """Keeps requests from taking credentials out of a .netrc file."""
 
@@ -57,54 +35,6 @@ class _NoAuth(AuthBase):
 
 
 NO_AUTH = _NoAuth()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A reply, read whole.
-
-    :param status_code: the HTTP status.
-    :param headers: by case-insensitive name.
-    :param body: at most 32 MiB.
-    :param redact: takes secrets out of text, in case the server echoes one.
-    """
-
-    status_code: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    redact: Redact = field(default=unredacted, repr=False)
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON, as it came; None where it is none."""
-        try:
-            return jsonlib.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-
-    @property
-    def is_markup(self) -> bool:
-        """Whether this is a page, and so a gateway's answer and not the API's."""
-        return self.body.lstrip()[:1] == b"<"
-
-    @cached_property
-    def problems(self) -> tuple[Problem, ...]:
-        """The reply's ``errors``, without secrets."""
-        return self._problems_at("errors")
-
-    @cached_property
-    def warnings(self) -> tuple[Problem, ...]:
-        """The reply's ``warnings``, without secrets."""
-        return self._problems_at("warnings")
-
-    def _problems_at(self, name: str) -> tuple[Problem, ...]:
-        found = self.json.get(name) if isinstance(self.json, dict) else None
-        return problems_from_json(redacted(found, self.redact))
-
-    @property
-    def rate_limit(self) -> RateLimit:
-        """What the headers tell of the quota."""
-        return RateLimit.from_headers(self.headers)
 
 
 def exchange(

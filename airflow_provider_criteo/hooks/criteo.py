@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_criteo.api.client import CriteoClient
     from airflow_provider_criteo.api.download import DownloadedReport
-    from airflow_provider_criteo.api.jobs import ReportJob
-    from airflow_provider_criteo.api.problems import CriteoApiError
+    from airflow_provider_criteo.api.exceptions import CriteoApiError
+    from airflow_provider_criteo.api.models import ReportJob
     from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 _TEST_TIMEOUT = 3.0
@@ -135,7 +135,7 @@ class CriteoHook(BaseHook):
         return result[0] if result else (False, f"Criteo did not answer within {_TEST_DEADLINE:g} s.")
 
     def _tested(self) -> tuple[bool, str]:
-        from airflow_provider_criteo.api import problems
+        from airflow_provider_criteo.api import exceptions as api_exceptions
 
         try:
             settings = connection_settings(self.get_connection(self.criteo_conn_id))
@@ -144,22 +144,22 @@ class CriteoHook(BaseHook):
             with client:
                 accounts = client.describe_application()
             return True, f"Criteo answers for client id {settings.client_id}: it sees {accounts}."
-        except problems.PermissionDeniedError as error:
+        except api_exceptions.PermissionDeniedError as error:
             return False, _told(
                 error,
                 "The credentials are right, but Criteo shows this application no account",
                 "let an administrator of the account approve the application's consent URL, and check that it has a "
                 "read scope.",
             )
-        except problems.RateLimitError as error:
+        except api_exceptions.RateLimitError as error:
             return False, _told(error, f"Criteo answers, but {error.reason}", "test again later.")
-        except problems.TransientError as error:
+        except api_exceptions.TransientError as error:
             return False, _told(
                 error,
                 advice="check the host and the port of the connection, the proxy and the firewall; "
                 "https://status.criteo.com tells of outages.",
             )
-        except problems.CriteoApiError as error:
+        except api_exceptions.CriteoApiError as error:
             return False, _told(error)
         except Exception as error:  # noqa: BLE001 - the contract of test_connection
             # Airflow tests a copy of the connection, under an id that nobody knows.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_criteo.api.exceptions import CriteoError
 from airflow_provider_criteo.api.files import UnnamedFile
-from airflow_provider_criteo.api.problems import CriteoError
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
 _AZURE = ("abfs", "abfss")

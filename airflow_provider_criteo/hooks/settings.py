@@ -116,7 +116,7 @@ def _extras(extra: Any, wrong: Any, conn_id: str) -> dict[str, Any]:
 
 
 def _base_url(connection: Connection, wrong: Any) -> str:
-    from airflow_provider_criteo.api import problems
+    from airflow_provider_criteo.api import exceptions as api_exceptions
     from airflow_provider_criteo.api.client import DEFAULT_BASE_URL, normalized_base_url
     from airflow_provider_criteo.api.session import is_loopback
 
@@ -142,7 +142,7 @@ def _base_url(connection: Connection, wrong: Any) -> str:
             scheme = schema or ("http" if is_loopback(urlsplit(url).hostname) else "https")
             host = f"{scheme}://{host}"
         url = normalized_base_url(host)
-    except problems.InvalidInputError as error:
+    except api_exceptions.InvalidInputError as error:
         raise wrong("host", str(error)) from None
     if not port:
         return url

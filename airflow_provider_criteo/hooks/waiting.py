@@ -7,12 +7,13 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_criteo.api import problems
-from airflow_provider_criteo.api.reports import JobState, get_report_type
+from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.models import JobState, problem_lines
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.exceptions import ReportExpiredError, ReportJobFailedError
 
 if TYPE_CHECKING:
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
 
 SHORTEST_POLL_INTERVAL = 5.0
 """Seconds; Criteo asks not to poll more often than every 5 to 10 s:
@@ -52,7 +53,7 @@ class WaitLog:
         for warning in job.warnings:
             self._once(self.log.warning, f"Criteo warns about report job {self.report_id}: {warning}", warning.gist)
         if job.problems and job.state not in (JobState.FAILED, JobState.EXPIRED):
-            lines = problems.problem_lines(job.problems)
+            lines = problem_lines(job.problems)
             message = f"Criteo tells of problems with report job {self.report_id}:{lines}"
             self._once(self.log.warning, message, *(problem.gist for problem in job.problems))
         if not get_report_type(job.report_type).knows(job.status):
@@ -66,10 +67,10 @@ class WaitLog:
             self._status = job.status
             self.log.info("Report job %s is %s%s", self.report_id, job.status, then)
 
-    def fault(self, error: problems.CriteoError, wait: float | None = None) -> None:
+    def fault(self, error: api_exceptions.CriteoError, wait: float | None = None) -> None:
         """A poll that told nothing of the job."""
         then = f"next poll in {wait:.0f} s" if wait is not None else "the next poll comes later"
-        if isinstance(error, problems.RateLimitError):
+        if isinstance(error, api_exceptions.RateLimitError):
             self.log.info("Criteo's quota: %s; %s", error.reason, then)
         else:
             self.log.warning("The wait goes on in spite of this: %s\n  %s", error, then)
@@ -81,9 +82,11 @@ class WaitLog:
             tell(message)
 
 
-def passing(error: problems.CriteoError) -> bool:
+def passing(error: api_exceptions.CriteoError) -> bool:
     """Whether a wait goes on in spite of the error."""
-    return isinstance(error, (problems.RateLimitError, problems.TransientError, problems.ReportNotReadyError))
+    return isinstance(
+        error, (api_exceptions.RateLimitError, api_exceptions.TransientError, api_exceptions.ReportNotReadyError)
+    )
 
 
 def spread_after_reset(elapsed: float) -> float:

@@ -12,14 +12,15 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_criteo.api import problems
+from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.attributes import sendable
+from airflow_provider_criteo.api.models import JobState, problem_lines
 from airflow_provider_criteo.api.patience import patiently
-from airflow_provider_criteo.api.reports import JobState, get_report_type
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.exceptions import as_task_exceptions
 
 if TYPE_CHECKING:
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
     from airflow_provider_criteo.hooks.criteo import CriteoHook
 
 STATE_KEY = "criteo_report_job"
@@ -91,7 +92,11 @@ def _usable_job(stored: Any, note: Mapping[str, Any], hook: CriteoHook, report_t
         return None
     try:
         job = patiently(lambda: hook.get_report_job(report_id, report_type))
-    except (problems.ReportJobNotFoundError, problems.PermissionDeniedError, problems.ReportJobFailedError) as error:
+    except (
+        api_exceptions.ReportJobNotFoundError,
+        api_exceptions.PermissionDeniedError,
+        api_exceptions.ReportJobFailedError,
+    ) as error:
         log.info("Report job %s of an earlier try is of no use; creating a new one: %s", report_id, error)
         return None
     if job.state in (JobState.FAILED, JobState.EXPIRED):
@@ -99,7 +104,7 @@ def _usable_job(stored: Any, note: Mapping[str, Any], hook: CriteoHook, report_t
             "Report job %s of an earlier try ended as %s; creating a new one%s",
             report_id,
             job.status,
-            problems.problem_lines(job.problems),
+            problem_lines(job.problems),
         )
         return None
     log.info("Taking up report job %s of an earlier try; it is %s", report_id, job.status)

@@ -24,7 +24,7 @@ from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
 
 
 class CreateReportJobOperator(BaseOperator):

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_criteo.api import problems
+from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.exceptions import InvalidInputError, error_from_json
 from airflow_provider_criteo.hooks.criteo import CriteoHook
@@ -132,10 +132,10 @@ class ReportJobStatusSensor(BaseSensorOperator):
         count("polls")
         try:
             job = self._hook().get_report_job(report_id, self.report_type)
-        except problems.CriteoError as error:
+        except api_exceptions.CriteoError as error:
             if not passing(error):
                 raise
-            if isinstance(error, problems.RateLimitError):
+            if isinstance(error, api_exceptions.RateLimitError):
                 count("rate_limited")
                 self._not_before = time.time() + (error.retry_after or 0.0)
             wait_log.fault(error)
@@ -236,7 +236,7 @@ def job_of(event: dict[str, Any] | None) -> Any:
     :raises CriteoError: the event says that Criteo refused.
     :raises AirflowFailException: the event says nothing that is known.
     """
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
 
     outcome = event.get("outcome") if isinstance(event, dict) else None
     if event and outcome == "timeout":

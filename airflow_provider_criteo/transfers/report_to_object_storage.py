@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
 
-from airflow_provider_criteo.api import problems
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.hooks.waiting import SHORTEST_POLL_INTERVAL, WaitLog, passing, require_done
 from airflow_provider_criteo.operators._arguments import check_flags
@@ -25,7 +25,7 @@ from airflow_provider_criteo.sensors.report_job import job_of
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
 
 _TRIGGER_TIMEOUT_MARGIN = 60.0
 
@@ -88,7 +88,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
         self._check_destination()
         try:
             job = self._job(context, quota_wait=0.0 if self.deferrable else None)
-        except problems.RateLimitError as error:
+        except api_exceptions.RateLimitError as error:
             if not self.deferrable:
                 raise
             self._defer_until_reset(error, quota_until)
@@ -127,10 +127,10 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
             wait = self.poke_interval
             try:
                 job = hook.get_report_job(job.report_id, self.report_type)
-            except problems.CriteoError as error:
+            except api_exceptions.CriteoError as error:
                 if not passing(error):
                     raise
-                if isinstance(error, problems.RateLimitError):
+                if isinstance(error, api_exceptions.RateLimitError):
                     wait = max(wait, error.retry_after or 0.0)
                 wait_log.fault(error, wait)
                 continue
@@ -163,7 +163,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
             timeout=timedelta(seconds=self.timeout + _TRIGGER_TIMEOUT_MARGIN),
         )
 
-    def _defer_until_reset(self, error: problems.RateLimitError, quota_until: float) -> None:
+    def _defer_until_reset(self, error: api_exceptions.RateLimitError, quota_until: float) -> None:
         from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
         from airflow_provider_criteo.api.patience import jittered

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_criteo.api import problems
-from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace, RateLimit
+from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.models import RateLimit
+from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace
 from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings, mask_secret
 from airflow_provider_criteo.hooks.observability import count
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.client import CriteoClient
-    from airflow_provider_criteo.api.jobs import ReportJob
+    from airflow_provider_criteo.api.models import ReportJob
     from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class ConnectionPoller:
         assert client is not None
         try:
             return await self._in_thread(pace, client, report_id, report_type, api_version)
-        except problems.AuthenticationError:
+        except api_exceptions.AuthenticationError:
             renewed = await self._current_client(anew=True)
             if renewed is client:
                 raise
@@ -82,7 +83,7 @@ class ConnectionPoller:
             count("polls")
             try:
                 return client.get_report_job(report_id, report_type, api_version=api_version)
-            except problems.RateLimitError:
+            except api_exceptions.RateLimitError:
                 count("rate_limited")
                 raise
             finally:
@@ -93,7 +94,7 @@ class ConnectionPoller:
         context = contextvars.copy_context()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
-        except problems.RateLimitError as error:
+        except api_exceptions.RateLimitError as error:
             limited = True
             rate = RateLimit(error.limit, None, error.retry_after, error.reset_at)
             raise

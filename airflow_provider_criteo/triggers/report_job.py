@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_criteo.api import problems
+from airflow_provider_criteo.api import exceptions as api_exceptions
 
 _SECONDS_AFTER_A_BUG = 60.0
 _SHORTEST_WAIT = 0.05
@@ -125,11 +125,11 @@ class ReportJobTrigger(BaseTrigger):
                 wait_log.job(job, wait)
                 if job.state.is_terminal:
                     return {"outcome": "ended", "report_id": self.report_id, "job": job.to_json()}
-            except problems.CriteoError as error:
+            except api_exceptions.CriteoError as error:
                 if not passing(error):
                     return {"outcome": "refused", "report_id": self.report_id, "error": error_to_json(error)}
                 wait_log.fault(error, wait)
-                if isinstance(error, problems.RateLimitError):
+                if isinstance(error, api_exceptions.RateLimitError):
                     # The poller holds every job back until the reset; this one keeps its place in the queue.
                     polls -= 1
                     continue
@@ -182,7 +182,7 @@ def describe(payload: dict[str, Any]) -> str:
         return str(payload["error"]["message"])
     if payload["outcome"] == "timeout":
         return f"Report job {payload['report_id']} has not ended in time"
-    from airflow_provider_criteo.api.jobs import ReportJob
-    from airflow_provider_criteo.api.problems import describe_end
+    from airflow_provider_criteo.api.exceptions import describe_end
+    from airflow_provider_criteo.api.models import ReportJob
 
     return describe_end(ReportJob.from_json(payload["job"]))

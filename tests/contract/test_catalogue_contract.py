@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from specifications import VERSIONS, Specifications, anonymous
 
-from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState, ReportType
+from airflow_provider_criteo.api.models import JobState
+from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 
 Compared = Callable[[str, str, str, str], None]
 

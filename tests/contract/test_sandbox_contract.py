@@ -12,7 +12,8 @@ from sandbox_caller import ATTRIBUTES
 from specifications import JSON, Specification, Specifications, anonymous, violations
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState, ReportType
+from airflow_provider_criteo.api.models import JobState
+from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 from airflow_provider_criteo.sandbox import Sandbox
 
 Compared = Callable[[str, str, str, str], None]

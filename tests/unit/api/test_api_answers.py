@@ -11,7 +11,7 @@ import responses
 from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
     CriteoError,

@@ -13,7 +13,7 @@ from recorder import Recorder
 from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.problems import ValidationError
+from airflow_provider_criteo.api.exceptions import ValidationError
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox import Sandbox
 

@@ -19,7 +19,7 @@ from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     InvalidInputError,
     RateLimitError,
@@ -27,7 +27,7 @@ from airflow_provider_criteo.api.problems import (
     TransientError,
     VersionRetiredError,
 )
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.sandbox import Sandbox
 
 REALTIME = ATTRIBUTES["mpo-realtime"]

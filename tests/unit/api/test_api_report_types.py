@@ -10,8 +10,9 @@ import pytest
 from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.problems import InvalidInputError
-from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES, JobState, get_report_type
+from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.models import JobState
+from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES, get_report_type
 from airflow_provider_criteo.sandbox import Sandbox
 
 ACCOUNT = {"rm-brand-catalog", "rm-seller-catalog", "rm-catalog", "rm-sellers-catalog"}

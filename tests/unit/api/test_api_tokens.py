@@ -17,7 +17,7 @@ from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.auth import Credentials
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
     CriteoError,
@@ -25,7 +25,7 @@ from airflow_provider_criteo.api.problems import (
     RateLimitError,
     TransientError,
 )
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.sandbox import Sandbox
 
 REALTIME = ATTRIBUTES["mpo-realtime"]

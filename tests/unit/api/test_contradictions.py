@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo import exceptions
-from airflow_provider_criteo.api import problems
+from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState
 from airflow_provider_criteo.hooks.criteo import CriteoHook
@@ -129,7 +129,7 @@ def a_post_answers_200_201_and_202(stage: Stage) -> None:
 
 def a_vanished_job_is_403_410_404_or_204(stage: Stage) -> None:
     for report_type, status in ((REALTIME, 403), (STATISTICS, 404), (REPORT, 410), (INSIGHT, 404), (CATALOG, 404)):
-        with pytest.raises(problems.ReportJobNotFoundError):
+        with pytest.raises(api_exceptions.ReportJobNotFoundError):
             stage.client.get_report_job("9", report_type)
         with pytest.raises(exceptions.ReportJobNotFoundError) as raised:
             stage.sense("9", report_type)
@@ -224,10 +224,10 @@ def a_token_error_is_in_rfc_6749s_form(stage: Stage) -> None:
     stage.sandbox.configure(clients={"rfc 6749": "s-e-c-r-e-t"})
     stage.sandbox.fault("token", "http-400", code="invalid_client", title="The client is unknown")
     with CriteoClient("rfc 6749", "s-e-c-r-e-t", base_url=stage.sandbox.url) as client:
-        with pytest.raises(problems.AuthenticationError, match="invalid_client: The client is unknown"):
+        with pytest.raises(api_exceptions.AuthenticationError, match="invalid_client: The client is unknown"):
             client.get_report_job("1")
         stage.sandbox.fault("token", "http-400", code="temporarily_unavailable")
-        with pytest.raises(problems.TransientError, match="temporarily_unavailable"):
+        with pytest.raises(api_exceptions.TransientError, match="temporarily_unavailable"):
             client.get_report_job("1")
 
 

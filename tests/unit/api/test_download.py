@@ -23,8 +23,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     CriteoApiError,
     CriteoError,
     RateLimitError,
@@ -33,7 +32,7 @@ from airflow_provider_criteo.api.problems import (
     TransientError,
     ValidationError,
 )
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.sandbox import Sandbox
 
 ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}

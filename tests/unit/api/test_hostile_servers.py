@@ -21,16 +21,15 @@ from raw_server import TOKEN, RawServer, endless, http
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoError,
     InvalidInputError,
     RateLimitError,
     TransientError,
 )
-from airflow_provider_criteo.api.quota import RateLimit
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.quota import rate_limit_of
 
 ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}
 SECRET = "s3cr+t/of=the&client"
@@ -318,13 +317,13 @@ def test_a_huge_message_is_cut() -> None:
 def test_a_clock_here_that_is_wrong_does_not_shorten_a_wait(ahead: float) -> None:
     there = 1_800_000_000.0
     headers = {"x-ratelimit-reset": str(int(there) + 60), "Date": formatdate(there, usegmt=True)}
-    assert RateLimit.from_headers(headers, now=there + ahead).reset_in == pytest.approx(60)
+    assert rate_limit_of(headers, now=there + ahead).reset_in == pytest.approx(60)
 
 
 def test_a_date_that_is_wrong_itself_is_not_believed() -> None:
     now = 1_800_000_000.0
     headers = {"x-ratelimit-reset": str(int(now) + 60), "Date": "Tue, 15 Nov 1994 08:12:31 GMT"}
-    assert RateLimit.from_headers(headers, now=now).reset_in == pytest.approx(60)
+    assert rate_limit_of(headers, now=now).reset_in == pytest.approx(60)
 
 
 def test_the_last_poll_of_a_wait_comes_at_its_end() -> None:

@@ -19,8 +19,7 @@ import responses
 from recorder import Recorder
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.problems import (
+from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     InvalidInputError,
     Problem,
@@ -31,8 +30,8 @@ from airflow_provider_criteo.api.problems import (
     TransientError,
     ValidationError,
 )
-from airflow_provider_criteo.api.quota import RateLimit
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.sandbox import Sandbox
 
 MakeClient = Callable[..., CriteoClient]
@@ -196,7 +195,7 @@ def test_a_report_within_an_envelope_is_a_report(client_id: str, tmp_path: Path)
     "headers", [{"Retry-After": "7, 7"}, {"x-ratelimit-reset": "1007, 1007"}, {"Retry-After": "7"}], ids=str
 )
 def test_a_quota_header_that_came_twice_is_read(headers: dict[str, str]) -> None:
-    assert RateLimit.from_headers(headers, now=1000.0).reset_in == 7
+    assert rate_limit_of(headers, now=1000.0).reset_in == 7
 
 
 class Output(Sequence[str]):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_criteo.api.quota import Pace, RateLimit
+from airflow_provider_criteo.api.models import RateLimit
+from airflow_provider_criteo.api.quota import Pace
 
 
 class Server:

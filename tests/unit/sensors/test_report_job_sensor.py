@@ -23,9 +23,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError
 from tasks_in_process import Run, TaskInstance, as_stored
 
-from airflow_provider_criteo.api import problems
-from airflow_provider_criteo.api.jobs import ReportJob
-from airflow_provider_criteo.api.reports import JobState
+from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.exceptions import ReportExpiredError, ReportJobFailedError, error_to_json
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
 from airflow_provider_criteo.sandbox import Sandbox
@@ -400,9 +399,11 @@ def test_a_shorter_reset_than_the_interval_does_not_shorten_it(sandbox: Sandbox)
     assert rescheduled_for(report_id, timeout=3600, poke_interval=120) > 115
 
 
-@pytest.mark.parametrize("error_class", [problems.ReportExpiredError, problems.ReportJobFailedError])
-def test_an_error_out_of_a_trigger_has_what_a_callback_reads(error_class: type[problems.ReportJobFailedError]) -> None:
-    job = ReportJob("1", "products", "Failure", JobState.FAILED, problems=(problems.Problem(code="too-long"),))
+@pytest.mark.parametrize("error_class", [api_exceptions.ReportExpiredError, api_exceptions.ReportJobFailedError])
+def test_an_error_out_of_a_trigger_has_what_a_callback_reads(
+    error_class: type[api_exceptions.ReportJobFailedError],
+) -> None:
+    job = ReportJob("1", "products", "Failure", JobState.FAILED, problems=(api_exceptions.Problem(code="too-long"),))
     event = {"outcome": "refused", "error": json.loads(json.dumps(error_to_json(error_class(job))))}
     with pytest.raises(error_class) as raised:
         job_of(event)
@@ -411,7 +412,7 @@ def test_an_error_out_of_a_trigger_has_what_a_callback_reads(error_class: type[p
 
 
 def test_an_error_out_of_a_trigger_has_its_reason() -> None:
-    error = problems.PermissionDeniedError(403, (), "GET /x", reason="the application may not do this")
-    with pytest.raises(problems.PermissionDeniedError) as raised:
+    error = api_exceptions.PermissionDeniedError(403, (), "GET /x", reason="the application may not do this")
+    with pytest.raises(api_exceptions.PermissionDeniedError) as raised:
         job_of({"outcome": "refused", "error": error_to_json(error)})
     assert (raised.value.reason, raised.value.status_code) == (error.reason, 403)

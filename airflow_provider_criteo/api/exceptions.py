@@ -1,4 +1,4 @@
-"""What Criteo says when something is wrong: problems, and the exceptions that carry them.
+"""What the client raises.
 
 Sources: the ``CommonProblem`` schema of Criteo's OpenAPI specifications and
 https://developers.criteo.com/criteo-apis/docs/api-error-codes; token errors are RFC 6749, section 5.2.
@@ -6,113 +6,11 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes; token errors are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from airflow_provider_criteo.api.jobs import ReportJob
-    from airflow_provider_criteo.api.quota import RateLimit
-
-_SHOWN_PROBLEMS = 50
-_SHOWN_CHARACTERS = 1_000
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One problem of a reply's ``errors`` or ``warnings``, as Criteo gave it; absent fields are empty.
-
-    Source: ``CommonProblem`` in Criteo's OpenAPI specifications.
-    """
-
-    type: str = ""
-    code: str = ""
-    title: str = ""
-    detail: str = ""
-    instance: str = ""
-    source: Mapping[str, str] = field(default_factory=dict)
-    stack_trace: str = ""
-    trace_id: str = ""
-
-    @classmethod
-    def from_json(cls, value: object) -> Problem:
-        """Read a problem, whatever its shape: what is no object becomes the detail."""
-        if not isinstance(value, Mapping):
-            return cls(detail=_text(value))
-        source = value.get("source")
-        return cls(
-            type=_text(value.get("type")),
-            code=_text(value.get("code")),
-            title=_text(value.get("title")),
-            detail=_text(value.get("detail")),
-            instance=_text(value.get("instance")),
-            source=(
-                {str(key): _text(item) for key, item in source.items()}
-                if isinstance(source, Mapping)
-                else ({"source": _text(source)} if source else {})
-            ),
-            stack_trace=_text(value.get("stackTrace")),
-            trace_id=_text(value.get("traceId")) or _text(value.get("traceIdentifier")),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The problem with Criteo's field names, without those it did not give."""
-        fields = {
-            "type": self.type,
-            "code": self.code,
-            "title": self.title,
-            "detail": self.detail,
-            "instance": self.instance,
-            "source": dict(self.source),
-            "stackTrace": self.stack_trace,
-            "traceId": self.trace_id,
-        }
-        return {name: value for name, value in fields.items() if value}
-
-    @property
-    def gist(self) -> str:
-        """The text without what differs from reply to reply, to know a problem that was told of before."""
-        return str(replace(self, instance="", trace_id=""))
-
-    def __str__(self) -> str:
-        heading = " ".join(part for part in (f"[{self.type}]" if self.type else "", self.code) if part)
-        text = " ".join(part for part in (self.title, self.detail) if part)
-        located = [f"source: {key}={value}" for key, value in self.source.items()]
-        if self.instance:
-            located.append(f"instance: {self.instance}")
-        if self.trace_id:
-            located.append(f"traceId: {self.trace_id}")
-        line = ": ".join(part for part in (heading, text) if part)
-        return f"{line} ({'; '.join(located)})" if located else line or "(an empty problem)"
-
-
-def problems_from_json(value: object) -> tuple[Problem, ...]:
-    """The problems in an ``errors`` or ``warnings`` value, which may be null or of a wrong type."""
-    if not value:
-        return ()
-    return tuple(Problem.from_json(item) for item in (value if isinstance(value, list) else [value]))
-
-
-def problem_lines(problems: Iterable[Problem]) -> str:
-    """One indented line per problem, for a message; a very long list is cut and says so."""
-    listed = list(problems)
-    lines = [f"\n  {problem}" for problem in listed[:_SHOWN_PROBLEMS]]
-    if len(listed) > _SHOWN_PROBLEMS:
-        lines.append(f"\n  ... and {len(listed) - _SHOWN_PROBLEMS} more problems")
-    return "".join(lines)
-
-
-def one_line(text: str) -> str:
-    """The text on one line, without what neither Airflow's processes nor PostgreSQL can pass on: half characters, NULs."""
-    return " ".join(text.encode(errors="replace").decode().replace("\0", "").split())
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    text = one_line(str(value))
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+from airflow_provider_criteo.api.models import Problem, RateLimit, ReportJob, problem_lines
 
 
 class CriteoError(Exception):

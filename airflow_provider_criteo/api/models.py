@@ -1,0 +1,228 @@
+"""Problems, jobs, rate limits: the values that the client reads out of Criteo's replies.
+
+Sources: ``CommonProblem``, ``ExportStatusModel`` and ``StatusResponse`` of Criteo's OpenAPI specifications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import pendulum
+from pendulum import DateTime
+
+_SHOWN_PROBLEMS = 50
+_SHOWN_CHARACTERS = 1_000
+_MAX_PROBLEMS_KEPT = 100
+
+
+class JobState(str, Enum):
+    """What has become of a report job, whatever word its report type has for it."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job will never change again."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a reply's ``errors`` or ``warnings``, as Criteo gave it; absent fields are empty.
+
+    Source: ``CommonProblem`` in Criteo's OpenAPI specifications.
+    """
+
+    type: str = ""
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    instance: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    stack_trace: str = ""
+    trace_id: str = ""
+
+    @classmethod
+    def from_json(cls, value: object) -> Problem:
+        """Read a problem, whatever its shape: what is no object becomes the detail."""
+        if not isinstance(value, Mapping):
+            return cls(detail=_text(value))
+        source = value.get("source")
+        return cls(
+            type=_text(value.get("type")),
+            code=_text(value.get("code")),
+            title=_text(value.get("title")),
+            detail=_text(value.get("detail")),
+            instance=_text(value.get("instance")),
+            source=(
+                {str(key): _text(item) for key, item in source.items()}
+                if isinstance(source, Mapping)
+                else ({"source": _text(source)} if source else {})
+            ),
+            stack_trace=_text(value.get("stackTrace")),
+            trace_id=_text(value.get("traceId")) or _text(value.get("traceIdentifier")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The problem with Criteo's field names, without those it did not give."""
+        fields = {
+            "type": self.type,
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "instance": self.instance,
+            "source": dict(self.source),
+            "stackTrace": self.stack_trace,
+            "traceId": self.trace_id,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    @property
+    def gist(self) -> str:
+        """The text without what differs from reply to reply, to know a problem that was told of before."""
+        return str(replace(self, instance="", trace_id=""))
+
+    def __str__(self) -> str:
+        heading = " ".join(part for part in (f"[{self.type}]" if self.type else "", self.code) if part)
+        text = " ".join(part for part in (self.title, self.detail) if part)
+        located = [f"source: {key}={value}" for key, value in self.source.items()]
+        if self.instance:
+            located.append(f"instance: {self.instance}")
+        if self.trace_id:
+            located.append(f"traceId: {self.trace_id}")
+        line = ": ".join(part for part in (heading, text) if part)
+        return f"{line} ({'; '.join(located)})" if located else line or "(an empty problem)"
+
+
+def problems_from_json(value: object) -> tuple[Problem, ...]:
+    """The problems in an ``errors`` or ``warnings`` value, which may be null or of a wrong type."""
+    if not value:
+        return ()
+    return tuple(Problem.from_json(item) for item in (value if isinstance(value, list) else [value]))
+
+
+def problem_lines(problems: Iterable[Problem]) -> str:
+    """One indented line per problem, for a message; a very long list is cut and says so."""
+    listed = list(problems)
+    lines = [f"\n  {problem}" for problem in listed[:_SHOWN_PROBLEMS]]
+    if len(listed) > _SHOWN_PROBLEMS:
+        lines.append(f"\n  ... and {len(listed) - _SHOWN_PROBLEMS} more problems")
+    return "".join(lines)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without what neither Airflow's processes nor PostgreSQL can pass on: half characters, NULs."""
+    return " ".join(text.encode(errors="replace").decode().replace("\0", "").split())
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = one_line(str(value))
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+@dataclass(frozen=True)
+class ReportJob:
+    """A report export job.
+
+    :param report_id: Criteo's id of the job, whatever the family calls it.
+    :param report_type: the catalogue's id of its report type.
+    :param status: Criteo's word for its state, as it came.
+    :param state: what that word means.
+    :param message: Criteo's message, e.g. why it failed.
+    :param problems: the ``errors`` that came with it.
+    :param warnings: the ``warnings`` that came with it.
+    :param row_count: rows in the file, where Criteo tells.
+    :param size_bytes: bytes of the file, where Criteo tells.
+    :param md5: checksum of the file, where Criteo tells; what it covers is not documented.
+    :param created_at: aware, where Criteo tells.
+    :param expires_at: when the file goes (aware), where Criteo tells.
+    """
+
+    report_id: str
+    report_type: str
+    status: str
+    state: JobState
+    message: str = ""
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    row_count: int | None = None
+    size_bytes: int | None = None
+    md5: str | None = None
+    created_at: DateTime | None = field(default=None)
+    expires_at: DateTime | None = field(default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as plain JSON values, e.g. for a trigger's event; a huge list of problems is cut."""
+        return {
+            "report_id": self.report_id,
+            "report_type": self.report_type,
+            "status": self.status,
+            "state": self.state.value,
+            "message": self.message,
+            "problems": [problem.to_json() for problem in self.problems[:_MAX_PROBLEMS_KEPT]],
+            "warnings": [problem.to_json() for problem in self.warnings[:_MAX_PROBLEMS_KEPT]],
+            "row_count": self.row_count,
+            "size_bytes": self.size_bytes,
+            "md5": self.md5,
+            "created_at": self.created_at and self.created_at.isoformat(),
+            "expires_at": self.expires_at and self.expires_at.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ReportJob:
+        """The job that ``to_json`` made."""
+        return cls(
+            report_id=value["report_id"],
+            report_type=value["report_type"],
+            status=value["status"],
+            state=JobState(value["state"]),
+            message=value.get("message", ""),
+            problems=tuple(map(Problem.from_json, value.get("problems", ()))),
+            warnings=tuple(map(Problem.from_json, value.get("warnings", ()))),
+            row_count=value.get("row_count"),
+            size_bytes=value.get("size_bytes"),
+            md5=value.get("md5"),
+            created_at=moment(value.get("created_at")),
+            expires_at=moment(value.get("expires_at")),
+        )
+
+    def with_status(self, state: JobState, status: str) -> ReportJob:
+        """The same job in another state."""
+        return replace(self, state=state, status=status)
+
+
+def moment(value: object) -> DateTime | None:
+    """A moment in ISO text, aware; None for what is none."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        parsed = pendulum.parse(value)
+    except Exception:  # noqa: BLE001 - pendulum trips over odd texts in many ways
+        return None
+    return parsed if isinstance(parsed, DateTime) else None
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """What a reply says of the quota; ``None`` where it does not say.
+
+    :param limit: calls per window.
+    :param remaining: calls left in this window.
+    :param reset_in: seconds from now until a call may be made, above 0, at most an hour.
+    :param reset_at: that moment as Criteo gave it (aware).
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_in: float | None = None
+    reset_at: datetime | None = None
