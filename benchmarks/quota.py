@@ -149,7 +149,7 @@ async def _together(outcome: Callable[[str], Coroutine[Any, Any, bool]], report_
 
 def _rescheduled(report_ids: list[str], timeout: float) -> int:
     from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
-    from tests.tasks_in_process import Run
+    from tests.support.tasks_in_process import Run
 
     workers = threading.Semaphore(WORKERS)
     right: list[bool] = []

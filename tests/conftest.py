@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+pytest_plugins = ["tests.support.fixtures", "airflow_provider_criteo.sandbox.pytest_plugin"]
 
 MARKERS = {
     "kill": "kills processes of a real Airflow",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from s3_server import S3, s3_server
 
 from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack
+from tests.support.s3_server import S3, s3_server
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from s3_server import S3
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack
+from tests.support.s3_server import S3
 
 EXAMPLES = {file.stem for file in (Path(__file__).parents[2] / "example_dags").glob("*.py")}
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recorder import Recorder
+import requests
+from specifications import Specification, Specifications, anonymous
 
 from airflow_provider_criteo.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "unit" / "sandbox"))
-
-from specifications import Specification, Specifications, anonymous  # noqa: E402
-
 REFERENCE = ROOT.parent / "shared" / "reference"
 """Criteo's published specifications, beside the repository."""
 
@@ -52,29 +48,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[Sandbox]:
-    with Sandbox(pending_seconds=3600, rate_limit=None) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
-    """A sandbox whose jobs end when they are told to, without a quota."""
-    _server.reset()
-    yield _server
-    _server.reset()
-
-
-@pytest.fixture
-def recorder(sandbox: Sandbox) -> Iterator[Recorder]:
-    """The sandbox behind a recorder."""
-    with Recorder(sandbox.url) as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="session")
-def own_specification(_server: Sandbox) -> Specification:
+def own_specification(_server_of_pending_jobs: Sandbox) -> Specification:
     """The sandbox's own OpenAPI document, as it serves it."""
-    import requests
-
-    return Specification(requests.get(f"{_server.url}/openapi.json", timeout=10).json())
+    return Specification(requests.get(f"{_server_of_pending_jobs.url}/openapi.json", timeout=10).json())

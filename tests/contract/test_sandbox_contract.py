@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorder import Exchange, Recorder
-from sandbox_caller import ATTRIBUTES
 from specifications import JSON, Specification, Specifications, anonymous, violations
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.recorder import Exchange, Recorder
+from tests.support.report_types import ATTRIBUTES
 
 Compared = Callable[[str, str, str, str], None]
 

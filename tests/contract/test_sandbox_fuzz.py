@@ -12,7 +12,6 @@ schemathesis = pytest.importorskip("schemathesis")
 
 import hypothesis  # noqa: E402
 from hypothesis import strategies  # noqa: E402
-from sandbox_caller import ATTRIBUTES, Caller  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 from schemathesis.generation import GenerationMode  # noqa: E402
 from schemathesis.specs.openapi.checks import (  # noqa: E402
@@ -23,6 +22,8 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES  # noqa: E402
 from airflow_provider_criteo.sandbox import Sandbox, specification  # noqa: E402
+from tests.support.report_types import ATTRIBUTES  # noqa: E402
+from tests.support.sandbox_caller import Caller  # noqa: E402
 
 EXAMPLES = 5
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 from airflow_provider_criteo.sandbox import Sandbox, specification
+from tests.support.report_types import ATTRIBUTES
 
 SDKS = {
     "criteo_api_marketingsolutions_preview": "preview",

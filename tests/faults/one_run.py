@@ -11,12 +11,12 @@ from typing import Any
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 from right_ends import CALLS, FILE, RETRIED, TABLE, params, right_end
-from tasks_in_process import Run
 
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.tasks_in_process import Run
 
 MODES = ("poke", "reschedule", "deferrable", "all-in-one", "all-in-one deferrable")
 SECRET = "s3cr+t/of=the&client"

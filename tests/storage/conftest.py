@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from s3_server import S3, s3_server
 
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.s3_server import S3, s3_server
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks_in_process import Run
 
 from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.hooks.criteo import CriteoHook
@@ -17,6 +16,7 @@ from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.tasks_in_process import Run
 
 SECRET = "a-secret-of-the-client"
 REFRESH_TOKEN = "a-refresh-token"

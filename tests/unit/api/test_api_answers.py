@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import responses
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import (
@@ -27,6 +26,7 @@ from airflow_provider_criteo.api.exceptions import (
 )
 from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.report_types import ATTRIBUTES
 
 REALTIME, STATISTICS, REPORT, CATALOG, INSIGHT, BILLING = (
     "mpo-realtime",

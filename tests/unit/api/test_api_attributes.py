@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
-from recorder import Recorder
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import ValidationError
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.recorder import Recorder
+from tests.support.report_types import ATTRIBUTES
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=14)

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 import responses
-from recorder import Recorder
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
@@ -29,6 +27,8 @@ from airflow_provider_criteo.api.exceptions import (
 )
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.recorder import Recorder
+from tests.support.report_types import ATTRIBUTES
 
 REALTIME = ATTRIBUTES["mpo-realtime"]
 MAY_EXIST = "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES, get_report_type
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.report_types import ATTRIBUTES, new_row
 
 ACCOUNT = {"rm-brand-catalog", "rm-seller-catalog", "rm-catalog", "rm-sellers-catalog"}
 REALTIME = ATTRIBUTES["mpo-realtime"]
@@ -193,20 +192,3 @@ def test_a_new_row_is_created_waited_for_and_downloaded(
         "/experimental/marketing-solutions/keyword-bids/files",
     }
     assert get_report_type("keyword-bids") is row
-
-
-def new_row() -> Any:
-    """A report type that Criteo does not have."""
-    return replace(
-        REPORT_TYPES["products"],
-        id="keyword-bids",
-        title="Keyword bids",
-        create_path="/{version}/marketing-solutions/keyword-bids",
-        status_path="/{version}/marketing-solutions/keyword-bids/jobs/{reportId}",
-        output_path="/{version}/marketing-solutions/keyword-bids/files/{reportId}",
-        versions=("experimental",),
-        default_version="experimental",
-        required=("advertiserIds",),
-        optional=(),
-        resource_type="KeywordBids",
-    )

@@ -12,8 +12,6 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import responses
-from recorder import Recorder
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo.api.auth import Credentials
 from airflow_provider_criteo.api.client import CriteoClient
@@ -27,6 +25,8 @@ from airflow_provider_criteo.api.exceptions import (
 )
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.recorder import Recorder
+from tests.support.report_types import ATTRIBUTES
 
 REALTIME = ATTRIBUTES["mpo-realtime"]
 TRICKY = "a+b/c=d&e%f"

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from sandbox_caller import ATTRIBUTES
 
 from airflow_provider_criteo import exceptions
 from airflow_provider_criteo.api import exceptions as api_exceptions
@@ -20,6 +19,7 @@ from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
+from tests.support.report_types import ATTRIBUTES
 
 REALTIME, STATISTICS, REPORT, CATALOG, INSIGHT, BILLING, PRODUCTS = (
     "mpo-realtime",

@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from raw_server import TOKEN, RawServer, endless, http
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
@@ -30,6 +29,7 @@ from airflow_provider_criteo.api.exceptions import (
 )
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.quota import rate_limit_of
+from tests.support.raw_server import TOKEN, RawServer, endless, http
 
 ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}
 SECRET = "s3cr+t/of=the&client"

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_api_report_types import new_row
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.report_types import new_row
 
 NEW = "keyword-bids"
 

@@ -16,7 +16,6 @@ from typing import Any, overload
 
 import pytest
 import responses
-from recorder import Recorder
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import (
@@ -33,6 +32,7 @@ from airflow_provider_criteo.api.exceptions import (
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.recorder import Recorder
 
 MakeClient = Callable[..., CriteoClient]
 

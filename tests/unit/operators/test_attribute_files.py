@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from tasks_in_process import Run, TaskInstance
 
 from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.tasks_in_process import Run, TaskInstance
 
 TEMPLATE = '{"advertiserIds": ["{{ params.advertiser }}"], "lookbackWindow": {{ 60 * 2 }}}'
 

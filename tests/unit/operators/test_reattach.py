@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks_in_process import Run, TaskInstance
 
 from airflow_provider_criteo.exceptions import AuthenticationError, TransientError
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.tasks_in_process import Run, TaskInstance
 
 ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
 

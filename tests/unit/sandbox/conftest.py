@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from sandbox_caller import Caller
 
 from airflow_provider_criteo.sandbox import Sandbox
-
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[Sandbox]:
-    with Sandbox(pending_seconds=0, rate_limit=None) as sandbox:
-        yield sandbox
+from tests.support.sandbox_caller import Caller
 
 
 @pytest.fixture
-def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
+def sandbox(criteo_sandbox: Sandbox) -> Sandbox:
     """A sandbox whose jobs end at once, without a quota."""
-    _server.reset()
-    yield _server
-    _server.reset()
+    return criteo_sandbox
 
 
 @pytest.fixture

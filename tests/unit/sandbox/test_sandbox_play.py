@@ -248,7 +248,7 @@ def test_a_sandbox_in_another_process(tmp_path):
 
 
 def _drive(control):
-    from sandbox_caller import Caller
+    from tests.support.sandbox_caller import Caller
 
     caller = Caller(control)
     caller.create()

@@ -12,12 +12,12 @@ import time
 import jsonschema
 import pytest
 import requests
-from sandbox_caller import ATTRIBUTES, day
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox.api import CriteoApi
 from airflow_provider_criteo.sandbox.oauth import Grant
 from airflow_provider_criteo.sandbox.settings import Settings
+from tests.support.report_types import ATTRIBUTES, day
 
 EVERY_VERSION = [(row.id, version) for row in REPORT_TYPES.values() for version in row.versions]
 
@@ -35,8 +35,8 @@ def _json_schema(node):
 
 
 @pytest.fixture(scope="module")
-def openapi(_server):
-    return requests.get(f"{_server.url}/openapi.json", timeout=30).json()
+def openapi(_criteo_sandbox_server):
+    return requests.get(f"{_criteo_sandbox_server.url}/openapi.json", timeout=30).json()
 
 
 def _validate(openapi, operation, reply):

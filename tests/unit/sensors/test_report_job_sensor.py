@@ -21,7 +21,6 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError
-from tasks_in_process import Run, TaskInstance, as_stored
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.models import JobState, ReportJob
@@ -29,6 +28,7 @@ from airflow_provider_criteo.exceptions import ReportExpiredError, ReportJobFail
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor, job_of
+from tests.support.tasks_in_process import Run, TaskInstance, as_stored
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke"},

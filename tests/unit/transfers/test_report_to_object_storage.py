@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
-from tasks_in_process import Run, TaskInstance
 
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, RateLimitError, ReportJobFailedError
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.tasks_in_process import Run, TaskInstance
 
 ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from waiting import World
 
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.waiting import World
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 import pytest
-from waiting import World, nothing_is_left, payload, run, until
 
 from airflow_provider_criteo.triggers import poller
+from tests.support.waiting import World, nothing_is_left, payload, run, until
 
 
 async def together(world: World, report_ids: list[str], **changes: Any) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from airflow.models.trigger import Trigger
 from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent
-from waiting import INTERVAL, World, events, nothing_is_left, payload, run, until
 
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.exceptions import AuthenticationError, InvalidInputError, error_from_json
 from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
+from tests.support.waiting import INTERVAL, World, events, nothing_is_left, payload, run, until
 
 # The end of a job
 
