@@ -13,20 +13,34 @@ export UV_SYSTEM_CERTS := true
 .DEFAULT_GOAL := help
 .PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
 
-help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 20
+# All targets that say what they do, under the headings of this file.
+help:
+	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ What a contribution needs
+
+test: setup ## the fast tests
+	$(PYTHON) -m pytest tests -n 6 --dist loadfile --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs --ignore=tests/unit/triggers
+
+lint: setup ## ruff, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+airflow: setup ## a real Airflow with the example DAGs and its UI, until Ctrl-C
+	@$(PYTHON) -m dev.demo --stay
+
+docs: setup ## build the documentation; a warning is an error
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r dev/docs_requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+##@ The rest
 
 setup: ## make .venv, or bring it up to date
 	@dev/setup.sh $(VENV)
 
 demo: setup ## run the first example DAG on a real Airflow, against the sandbox
 	@$(PYTHON) -m dev.demo
-
-airflow: setup ## a real Airflow with the example DAGs and its UI, until Ctrl-C
-	@$(PYTHON) -m dev.demo --stay
-
-test: setup ## the fast tests
-	$(PYTHON) -m pytest tests -n 6 --dist loadfile --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs --ignore=tests/unit/triggers
 
 test-triggers: setup ## the triggers' tests, one by one: they measure
 	$(PYTHON) -m pytest tests/unit/triggers
@@ -51,11 +65,6 @@ test-secrets: setup ## no secret anywhere, on a real Airflow at level DEBUG
 
 test-scale: setup ## 200 sensors deferred at once on a real Airflow
 	$(PYTHON) -m pytest tests/airflow/test_deferred_at_scale.py --timeout 900 -s
-
-lint: setup ## ruff, import-linter
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
 
 types: setup ## mypy, strict
 	$(BIN)/mypy
@@ -93,10 +102,6 @@ matrix: setup ## every supported Airflow, on the Pythons that it allows; ONLY=3.
 
 matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
 	$(PYTHON) -m dev.matrix --quick
-
-docs: setup ## build the documentation; a warning is an error
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r dev/docs_requirements.txt
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 build: setup ## wheel and sdist, checked
 	$(PYTHON) -m dev.build
