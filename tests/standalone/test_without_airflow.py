@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -39,14 +40,20 @@ def python(pytestconfig: pytest.Config) -> Path:
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir(f"without-airflow-{name}")
     python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        uv = shutil.which("uv")
-        make = [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
-        install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
-        subprocess.run([*make, "--clear", folder], check=True, timeout=600)
-        subprocess.run([*install, "--quiet", *NEEDED], check=True, timeout=600)
-        (folder / "complete").touch()
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            make_environment(folder, python)
     return python
+
+
+def make_environment(folder: Path, python: Path) -> None:
+    uv = shutil.which("uv")
+    make = [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
+    install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+    subprocess.run([*make, "--clear", folder], check=True, timeout=600)
+    subprocess.run([*install, "--quiet", *NEEDED], check=True, timeout=600)
+    (folder / "complete").touch()
 
 
 @pytest.fixture
