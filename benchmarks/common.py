@@ -165,7 +165,7 @@ class SandboxProcess(SandboxControl):
             for number in range(count):
                 attributes = {"advertiserIds": [str(number)], "lookbackWindow": 60}
                 body = {"data": {"type": row.resource_type, "attributes": attributes}}
-                reply = session.post(self.url + row.create_url(row.default_version), json=body, timeout=30)
+                reply = session.post(self.url + row.create_url(row.version(None)), json=body, timeout=30)
                 reply.raise_for_status()
         return [job["report_id"] for job in self.jobs()]
 

@@ -39,7 +39,7 @@ def main(runs: int = 5, size: int = BYTES) -> list[Figure]:
     ):
         (report_id,) = sandbox.create_jobs(1)
         row = get_report_type("mpo-realtime")
-        url = sandbox.url + row.output_url(row.default_version, report_id)
+        url = sandbox.url + row.output_url(row.version(None), report_id)
         token = sandbox.token()
         whole = ""
         for _ in range(runs):

@@ -191,7 +191,7 @@ def _dbt_clouds_loop(report_ids: list[str], timeout: float) -> int:
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False
         ) as client:
-            reply = await client.get(fields["host"] + row.status_url(row.default_version, report_id))
+            reply = await client.get(fields["host"] + row.status_url(row.version(None), report_id))
             return bool(reply.raise_for_status().json()["data"]["attributes"]["status"] == "Done")
 
     async def outcome(report_id: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_provider_criteo.api.reports import ReportType, rows
+from airflow_provider_criteo.api.reports import VERSION_ENDS, ReportType, rows
 
 TARGET = Path(__file__).parents[1] / "docs" / "catalogue.md"
 
@@ -13,11 +13,16 @@ HEAD = """\
 <!-- Made by python -m dev.catalogue_table; do not edit. -->
 # Report types
 
-The default version of each report type is bold; `api_version`, on the connection or the operator, picks another one. A
-format goes into `attributes`, under the name that its row gives.
+The versions stand in order of preference: the first that has not ended is called, unless `api_version`, on the
+connection or the operator, names another. A format goes into `attributes`, under the name that its row gives.
 
-| `report_type` | What it is | Versions | Required attributes | Formats | Limits | Scope | Kept | Criteo's page |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+Where dates are whole days, `endDate` is the last day that is counted: `startDate` = `endDate` is one day, and the time
+of a `datetime` does not matter, nor its time zone. Where they are moments, a `datetime` is sent as it is, in UTC, and a
+`date` as `endDate` is all of that day. Where Criteo does not document which of the two they are, give dates without a
+time: the last one is included either way.
+
+| `report_type` | What it is | Versions | Required attributes | Dates | Formats | Limits | Scope | Kept | Criteo's page |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -29,14 +34,19 @@ def document() -> str:
 def _cells(row: ReportType) -> Iterator[str]:
     yield f"`{row.id}`"
     yield row.title
-    yield ", ".join(f"**{version}**" if version == row.default_version else version for version in row.versions)
+    yield ", ".join(map(_version, row.versions))
     yield ", ".join(f"`{name}`" for name in row.required) or "-"
+    yield row.dates.value
     formats = ", ".join(row.formats)
     yield f"`{row.format_attribute}`: {formats}" if row.format_attribute else formats
     yield " ".join(filter(None, ("Needs `account_id`." if row.needs_account_id else "", row.limits))) or "-"
     yield f"`{row.scope}`"
     yield row.retention or "-"
     yield f"[{row.docs_url.rpartition('/')[2]}]({row.docs_url})"
+
+
+def _version(version: str) -> str:
+    return f"{version} (until {VERSION_ENDS[version]})" if version in VERSION_ENDS else version
 
 
 if __name__ == "__main__":

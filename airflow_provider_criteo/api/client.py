@@ -49,10 +49,10 @@ from airflow_provider_criteo.api.models import JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.patience import LONGEST_QUOTA_WAIT, Patience, patiently
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import (
+    CURRENT_VERSION,
     DEFAULT_REPORT_TYPE,
     EXPERIMENTAL_VERSION,
     PREVIEW_VERSION,
-    STABLE_VERSIONS,
     ReportType,
     get_report_type,
 )
@@ -374,7 +374,7 @@ class CriteoClient:
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        version = self.api_version or STABLE_VERSIONS[-2]
+        version = self.api_version or CURRENT_VERSION
         refused: CriteoError | None = None
         for name, path in _ACCOUNT_PATHS:
             url = path.format(version=version)

@@ -1,72 +1,31 @@
-"""Criteo's specifications, as far as the catalogue reaches: read from the data file, shown as the sandbox's own."""
+"""The sandbox's own OpenAPI document, and what its answers look like: after Criteo's specifications."""
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from airflow_provider_criteo import __version__
-from airflow_provider_criteo.api import reports
+from airflow_provider_criteo.api import reports, specification
 from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.specification import JSON_TYPE, Schema, operation, resolved
+from airflow_provider_criteo.sandbox.prose import PROSE
 
-JSON_TYPE = "application/json"
+__all__ = ("ACCOUNT_PATHS", "ReplyModel", "openapi", "operation", "prose", "reply_model", "request_schema", "resolved")
+
 ACCOUNT_PATHS = ("/{version}/advertisers/me", "/{version}/retail-media/accounts")
 ERROR_STATUSES = ("400", "401", "403", "404", "405", "410", "415", "429")
 
 
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    text = files("airflow_provider_criteo.sandbox").joinpath("data/specification.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    data["operations"] = {
-        (method, _anonymous(path)): (path, operation)
-        for path, methods in data["paths"].items()
-        for method, operation in methods.items()
-    }
-    return data
-
-
-def _anonymous(path: str) -> str:
-    return re.sub(r"\{[^}]*\}", "{}", path)
-
-
-def operation(method: str, path: str, version: str) -> tuple[str, dict[str, Any]] | None:
-    """Criteo's own path and operation for a row's path in a version; None where no specification has it."""
-    found: tuple[str, dict[str, Any]] | None = _data()["operations"].get(
-        (method, _anonymous(path.replace("{version}", version)))
-    )
-    return found
+def request_schema(row: ReportType, version: str) -> Schema | None:
+    """The schema of a create's body; None where no specification has it."""
+    return specification.request_schema(row.create_path, version)
 
 
 def prose(row: ReportType) -> dict[str, Any]:
     """What Criteo's pages say of the attributes of a create, beside the specification."""
-    rules: dict[str, Any] = _data()["prose"].get(row.create_path, {})
-    return rules
-
-
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a reference names, or the schema itself."""
-    while "$ref" in schema:
-        schema = _data()["schemas"][schema["$ref"].rsplit("/", 1)[1]]
-    return schema
-
-
-def attributes_schema(row: ReportType, version: str) -> dict[str, Any] | None:
-    """The schema of a create's ``data.attributes``."""
-    found = operation("post", row.create_path, version)
-    if found is None:
-        return None
-    content = found[1]["requestBody"]["content"][JSON_TYPE]["schema"]
-    return _inner(content, "data", "attributes")
-
-
-def request_schema(row: ReportType, version: str) -> dict[str, Any] | None:
-    """The schema of a create's body."""
-    found = operation("post", row.create_path, version)
-    return None if found is None else resolved(found[1]["requestBody"]["content"][JSON_TYPE]["schema"])
+    return PROSE.get(row.create_path, {})
 
 
 @lru_cache(maxsize=1024)
@@ -124,15 +83,8 @@ class ReplyModel:
         return reply_model(*like)
 
 
-def _inner(schema: dict[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        schema = resolved(schema)["properties"][name]
-    return resolved(schema)
-
-
 def openapi() -> dict[str, Any]:
     """The sandbox's own OpenAPI document: Criteo's operations and schemas, and the errors that Criteo's pages tell of."""
-    data = _data()
     paths: dict[str, dict[str, Any]] = {}
     for row in reports.rows():
         for version in row.versions:
@@ -152,7 +104,11 @@ def openapi() -> dict[str, Any]:
         "info": {"title": "Criteo API sandbox", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": {**data["schemas"], "ProblemEnvelope": _PROBLEM_ENVELOPE, "OAuthError": _OAUTH_ERROR},
+            "schemas": {
+                **specification.document()["schemas"],
+                "ProblemEnvelope": _PROBLEM_ENVELOPE,
+                "OAuthError": _OAUTH_ERROR,
+            },
             "securitySchemes": {
                 "oauth": {
                     "type": "oauth2",
@@ -167,7 +123,7 @@ def openapi() -> dict[str, Any]:
 def _with_errors(described: dict[str, Any], *, download: bool = False, row: ReportType | None = None) -> dict[str, Any]:
     responses = dict(described["responses"])
     if download and "200" in responses and row is not None and "csv" in row.formats:
-        content = {**responses["200"].get("content", {}), "text/csv": {"schema": _BINARY}}
+        content = {"text/csv": {"schema": _BINARY}, **responses["200"].get("content", {})}
         responses["200"] = {**responses["200"], "content": content}
     envelope = {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemEnvelope"}}}
     responses.update({status: {"description": "Problems", "content": envelope} for status in ERROR_STATUSES})

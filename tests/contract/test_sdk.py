@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
+from airflow_provider_criteo.api.specification import attributes_schema, resolved
 from airflow_provider_criteo.sandbox import Sandbox, specification
 from tests.support.report_types import ATTRIBUTES
 
@@ -36,12 +37,9 @@ SERVED = [
     pytest.param(module, row, id=f"{row.id}-{SDKS[module]}")
     for module in INSTALLED
     for row in REPORT_TYPES.values()
-    if SDKS[module] in row.versions and row.service.replace("-", "") in module
+    if SDKS[module] in row.versions and ("/retail-media/" in row.create_path) == ("retailmedia" in module)
 ]
 WITH_ACCOUNTS = [module for module in INSTALLED if module != "criteo_api_retailmedia_preview"]
-NEWER = ("rm-share-of-voice", "rm-digital-shelf-intelligence", "rm-fillrate", "rm-campaigns", "rm-line-items")
-NEWER += ("rm-accounts",)
-"""Whose preview has changed between the sandbox's specification (August 2026) and the SDK (October 2026)."""
 
 
 class Sdk:
@@ -190,7 +188,7 @@ def test_errors_arrive_as_exceptions_with_problems(module: str, row: ReportType,
         assert refused(lambda: sdk.create(row, metrics=["nonsense"]))[0] == 400
     for name in row.required:
         assert refused(lambda name=name: sdk.create(row, **{name: None}))[0] == 400
-    assert refused(lambda: sdk.status(row, "1"))[0] in row.lost_job_statuses or row.service == "marketing-solutions"
+    assert refused(lambda: sdk.status(row, "1"))[0] in row.lost_job_statuses or "/retail-media/" not in row.create_path
     assert refused(lambda: sdk.call("GET", row.output_path, report_id)) == (400, mark_of(row) + "-not-ready")
     sandbox.fault("status", "http-503")
     assert refused(lambda: sdk.status(row, report_id)) == (503, "service-unavailable")
@@ -208,20 +206,15 @@ def mark_of(row: ReportType) -> str:
 
 
 @pytest.mark.parametrize(("module", "row"), SERVED)
-def test_the_sandbox_knows_the_attributes_of_the_sdk(
-    module: str, row: ReportType, sandbox: Sandbox, request: pytest.FixtureRequest
-) -> None:
-    if SDKS[module] == "preview" and row.id in NEWER:
-        request.applymarker(pytest.mark.xfail(reason="the SDK is newer than the specification", strict=True))
-
+def test_the_sandbox_knows_the_attributes_of_the_sdk(module: str, row: ReportType, sandbox: Sandbox) -> None:
     def unknown(model: Any, schema: Any, within: str = "") -> Iterator[str]:
-        properties = specification.resolved(schema)["properties"]
+        properties = resolved(schema)["properties"]
         for name, sent_as in model.attribute_map.items():
             if sent_as not in properties:
                 yield f"{within}{sent_as}"
                 continue
-            inner = specification.resolved(properties[sent_as])
-            value = specification.resolved(inner["items"]) if inner.get("type") == "array" else inner
+            inner = resolved(properties[sent_as])
+            value = resolved(inner["items"]) if inner.get("type") == "array" else inner
             words = {word for word in model.allowed_values.get((name,), {}).values() if word is not None}
             yield from (f"{within}{sent_as}={word}" for word in sorted(words - set(value.get("enum", words))))
             is_nullable = type(None) in model.openapi_types[name] and sent_as not in row.required
@@ -232,7 +225,7 @@ def test_the_sandbox_knows_the_attributes_of_the_sdk(
             if hasattr(kind, "attribute_map"):
                 yield from unknown(kind, value, f"{within}{sent_as}.")
 
-    schema = specification.attributes_schema(row, SDKS[module])
+    schema = attributes_schema(row.create_path, SDKS[module])
     assert list(unknown(Sdk(module, sandbox).attributes_model(row)[0], schema)) == []
 
 

@@ -68,8 +68,5 @@ def new_row() -> ReportType:
         status_path="/{version}/marketing-solutions/keyword-bids/jobs/{reportId}",
         output_path="/{version}/marketing-solutions/keyword-bids/files/{reportId}",
         versions=("experimental",),
-        default_version="experimental",
-        required=("advertiserIds",),
-        optional=(),
         resource_type="KeywordBids",
     )

@@ -45,15 +45,15 @@ class Caller:
         row = REPORT_TYPES[report_type]
         attributes = ATTRIBUTES[report_type] if attributes is None else attributes
         options.setdefault("json", {"data": {"type": row.resource_type or "Report", "attributes": attributes}})
-        return self.send("POST", row.create_url(version or row.default_version, "7"), **options)
+        return self.send("POST", row.create_url(version or row.version(None), "7"), **options)
 
     def status(self, report_id: str, report_type: str = "mpo-realtime", **options: Any) -> requests.Response:
         row = REPORT_TYPES[report_type]
-        return self.send("GET", row.status_url(row.default_version, report_id), **options)
+        return self.send("GET", row.status_url(row.version(None), report_id), **options)
 
     def download(self, report_id: str, report_type: str = "mpo-realtime", **options: Any) -> requests.Response:
         row = REPORT_TYPES[report_type]
-        return self.send("GET", row.output_url(row.default_version, report_id), **options)
+        return self.send("GET", row.output_url(row.version(None), report_id), **options)
 
     def made(self, report_type: str = "mpo-realtime", attributes: dict[str, Any] | None = None) -> str:
         """The id of a job that is made now."""

@@ -67,7 +67,7 @@ class World:
         """Make jobs by a plain client, outside the quota and with a token of its own."""
         self.sandbox.configure(**settings, rate_limit=None)
         row = get_report_type("mpo-realtime")
-        url = self.sandbox.url + row.create_url(row.default_version)
+        url = self.sandbox.url + row.create_url(row.version(None))
         body = {"data": {"type": row.resource_type, "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}}
         known = {job["report_id"] for job in self.sandbox.jobs()}
         for _ in range(count):

@@ -24,7 +24,8 @@ from airflow_provider_criteo.api.exceptions import (
     ValidationError,
     VersionRetiredError,
 )
-from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState
+from airflow_provider_criteo.api.models import JobState
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.report_types import ATTRIBUTES
 
@@ -117,14 +118,15 @@ def test_the_done_word_of_each_family_in_any_case(
     sandbox.finish(report_id)
     job = client.get_report_job(report_id, report_type)
     assert job.state is JobState.DONE
-    assert job.status.lower() == ("done" if REPORT_TYPES[report_type].service == "marketing-solutions" else "success")
+    assert job.status.lower() == ("success" if "/retail-media/" in REPORT_TYPES[report_type].create_path else "done")
 
 
-def test_one_familys_word_is_not_the_others() -> None:
-    assert REPORT_TYPES[REALTIME].state("success") is JobState.UNKNOWN
-    assert REPORT_TYPES[REPORT].state("done") is JobState.UNKNOWN
-    assert REPORT_TYPES[REPORT].state("Invalidated") is JobState.UNKNOWN
-    assert REPORT_TYPES[INSIGHT].state("Invalidated") is JobState.FAILED
+@pytest.mark.parametrize("report_type", FAMILIES)
+def test_a_word_means_the_same_in_every_family(report_type: str) -> None:
+    row = REPORT_TYPES[report_type]
+    assert (row.state("success"), row.state(" DONE ")) == (JobState.DONE, JobState.DONE)
+    assert (row.state("Invalidated"), row.state("failed")) == (JobState.FAILED, JobState.FAILED)
+    assert (row.state("queued"), row.knows("queued")) == (JobState.UNKNOWN, False)
 
 
 @pytest.mark.parametrize(

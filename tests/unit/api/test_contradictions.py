@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_criteo import exceptions
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.reports import REPORT_TYPES, JobState
+from airflow_provider_criteo.api.models import JobState
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,13 @@ import pytest
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES, get_report_type
+from airflow_provider_criteo.api.reports import (
+    API_VERSIONS,
+    CURRENT_VERSION,
+    REPORT_TYPES,
+    VERSION_ENDS,
+    get_report_type,
+)
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.report_types import ATTRIBUTES, new_row
 
@@ -49,13 +57,70 @@ def test_the_default_version_is_called_and_the_clients_and_the_calls_own_win(
         client.api_version = version
         client.get_report_job(job.report_id, report_type)
     called = [call["version"] for call in sandbox.journal("status")]
-    assert called == [row.default_version, *(version for version in row.versions for _ in range(2))]
+    assert called == [row.version(None), *(version for version in row.versions for _ in range(2))]
 
 
-def test_defaults_are_stable_versions_for_retail_media_and_preview_else() -> None:
+# Versions
+
+
+IN_NOVEMBER, AT_NEW_YEAR, IN_FEBRUARY = date(2026, 11, 25), date(2027, 1, 1), date(2027, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("report_type", "today", "default"),
+    [
+        ("products", IN_NOVEMBER, "preview"),
+        ("products", VERSION_ENDS["preview"], "preview"),
+        ("products", AT_NEW_YEAR, "experimental"),
+        ("rm-share-of-voice", AT_NEW_YEAR, "experimental"),
+        ("rm-performance", IN_FEBRUARY, "2026-07"),
+        ("rm-fillrate", IN_FEBRUARY, "2026-07"),
+        ("rm-campaigns", IN_NOVEMBER, "2026-01"),
+        ("rm-campaigns", VERSION_ENDS["2026-01"], "2026-01"),
+        ("rm-campaigns", IN_FEBRUARY, "experimental"),
+    ],
+)
+def test_the_default_version_is_the_first_that_has_not_ended(report_type: str, today: date, default: str) -> None:
+    row = REPORT_TYPES[report_type]
+    assert row.version(None, today) == default
+    assert row.version("", today) == default
+
+
+def test_a_version_that_is_asked_for_is_called_after_its_end_too() -> None:
+    assert REPORT_TYPES["products"].version("preview", IN_FEBRUARY) == "preview"
+
+
+def test_where_all_versions_have_ended_the_last_is_called() -> None:
+    row = replace(REPORT_TYPES["products"], versions=("2026-01", "preview"))
+    assert row.version(None, IN_FEBRUARY) == "preview"
+    assert row.next_version("2026-01", IN_FEBRUARY) is None
+
+
+@pytest.mark.parametrize(
+    ("report_type", "version", "today", "following"),
+    [
+        ("products", "preview", IN_NOVEMBER, "experimental"),
+        ("products", "experimental", IN_NOVEMBER, None),
+        ("rm-campaigns", "2026-01", IN_NOVEMBER, "preview"),
+        ("rm-campaigns", "2026-01", IN_FEBRUARY, "experimental"),
+        ("rm-fillrate", "2026-07", IN_NOVEMBER, "2027-01"),
+        ("rm-fillrate", "2027-01", IN_NOVEMBER, "2026-01"),
+        ("rm-fillrate", "2027-01", IN_FEBRUARY, "experimental"),
+        ("rm-fillrate", "experimental", AT_NEW_YEAR, None),
+    ],
+)
+def test_the_next_version_is_the_next_in_order_that_has_not_ended(
+    report_type: str, version: str, today: date, following: str | None
+) -> None:
+    assert REPORT_TYPES[report_type].next_version(version, today) == following
+
+
+def test_a_stable_version_comes_before_every_channel_and_the_current_one_first() -> None:
     for row in REPORT_TYPES.values():
         stable = [version for version in row.versions if version[0].isdigit()]
-        assert row.default_version == (("2026-07" if "2026-07" in stable else stable[-1]) if stable else "preview")
+        assert list(row.versions[: len(stable)]) == stable
+        assert not stable or row.versions[0] == (CURRENT_VERSION if CURRENT_VERSION in stable else "2026-01")
+        assert all(row.serves(version) == (version in row.versions) for version in API_VERSIONS)
 
 
 def test_the_accounts_are_asked_of_the_catalogs_alone() -> None:

@@ -376,7 +376,7 @@ def test_no_body_is_too_odd_for_an_answer(report_type):
     api = CriteoApi("client", "secret")
     settings = Settings(rate_limit=None, pending_seconds=0, cache=False, file_rows=1)
     row = REPORT_TYPES[report_type]
-    path = row.create_url(row.default_version, "7")
+    path = row.create_url(row.version(None), "7")
     changes = [{name: value} for name in row.attributes for value in ODD]
     bodies = [{"data": {"type": "R", "attributes": {**ATTRIBUTES[report_type], **change}}} for change in changes]
     bodies += [{"data": value} for value in ODD] + [{"data": {"attributes": value}} for value in ODD] + list(ODD)

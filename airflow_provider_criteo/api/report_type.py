@@ -1,0 +1,192 @@
+"""What a report type is: the fields of a row of the catalogue, Criteo's API versions and status words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from enum import Enum
+from types import MappingProxyType
+from urllib.parse import quote
+
+from airflow_provider_criteo.api import specification
+from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.models import JobState
+
+CURRENT_VERSION = "2026-07"
+PREVIEW_VERSION = "preview"
+EXPERIMENTAL_VERSION = "experimental"
+"""The new name of ``preview``: https://developers.criteo.com/marketing-solutions/experimental/docs/introduction-to-experimental"""
+
+API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+
+VERSION_ENDS: Mapping[str, date] = MappingProxyType(
+    {
+        # "before the end of 2026": the page that EXPERIMENTAL_VERSION names.
+        PREVIEW_VERSION: date(2026, 12, 31),
+        # https://developers.criteo.com/criteo-apis/docs/versioning-policy
+        "2026-01": date(2027, 1, 27),
+    }
+)
+"""The last day of each API version that Criteo has named one for."""
+
+STATUS_WORDS: Mapping[str, JobState] = MappingProxyType(
+    {
+        "unknown": JobState.UNKNOWN,
+        "pending": JobState.PENDING,
+        "done": JobState.DONE,
+        "success": JobState.DONE,
+        "failure": JobState.FAILED,
+        "failed": JobState.FAILED,
+        "invalidated": JobState.FAILED,
+        "expired": JobState.EXPIRED,
+    }
+)
+"""What Criteo's words for a job's status mean, in lower case. No word means two things, so there is one table."""
+
+ID_FIELDS = ("data.attributes.exportId", "data.attributes.reportId", "data.id", "exportId", "reportId")
+"""Where a reply may carry the job's id: https://developers.criteo.com/marketing-solutions/experimental/docs/mpo-product-level-reporting-api announces the second, samples show the last two."""
+
+
+class LostJob(str, Enum):
+    """Why a job that an HTTP status speaks of is not there any more."""
+
+    NOT_FOUND = "not found"
+    EXPIRED = "expired"
+
+
+class DateKind(str, Enum):
+    """What ``startDate``, ``endDate`` and ``modifiedAfter`` mean."""
+
+    WHOLE_DAYS = "whole days"
+    MOMENTS = "moments"
+    NOT_DOCUMENTED = "not documented"
+
+
+@dataclass(frozen=True, eq=False)
+class ReportType:
+    """One asynchronous export of Criteo's: where it is, what it takes, how its answers read.
+
+    :param id: the name that users give it, e.g. ``"mpo-realtime"``.
+    :param title: what it reports, in a few words.
+    :param create_path: path of the POST, with ``{version}`` and, for the catalogs, ``{accountId}``.
+    :param status_path: path of the status GET, with ``{version}`` and ``{reportId}``.
+    :param output_path: path of the download GET, with ``{version}`` and ``{reportId}``.
+    :param versions: the API versions that serve it, in order of preference.
+    :param scope: the OAuth scope the application needs.
+    :param docs_url: the page of Criteo's documentation.
+    :param resource_type: ``data.type`` of the create, where Criteo wants one.
+    :param id_fields: dotted paths at which a reply may carry the job's id, in order of preference.
+    :param message_fields: names of the attribute that carries the job's message.
+    :param lost_job_statuses: HTTP statuses of the status and download calls that speak of a lost job.
+    :param dates: whether its dates are whole days, the last one included, or moments.
+    :param date_format: how Criteo wants dates: ``"date"`` (YYYY-MM-DD) or ``"date-time"`` (UTC).
+    :param format_attribute: the attribute that names the file's format, if there is one.
+    :param formats: the file formats Criteo offers, its default first where it is documented.
+    :param row_caps: row counts at which Criteo is documented to truncate files silently.
+    :param limits: documented limits, in words.
+    :param retention: how long Criteo keeps the file, in words.
+    """
+
+    id: str
+    title: str
+    create_path: str
+    status_path: str
+    output_path: str
+    versions: tuple[str, ...]
+    scope: str
+    docs_url: str
+    resource_type: str | None = None
+    id_fields: tuple[str, ...] = ID_FIELDS
+    message_fields: tuple[str, ...] = ("message", "errorMessage")
+    lost_job_statuses: Mapping[int, LostJob] = field(default_factory=dict)
+    dates: DateKind = DateKind.WHOLE_DAYS
+    date_format: str = "date"
+    format_attribute: str | None = "format"
+    formats: tuple[str, ...] = ("json", "json-compact", "json-newline", "csv")
+    row_caps: tuple[int, ...] = ()
+    limits: str = ""
+    retention: str = ""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes of a create in the preferred version; none where no specification has it."""
+        return tuple(specification.properties(self._attributes_schema))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those that a create must have."""
+        return tuple(self._attributes_schema.get("required", ()))
+
+    @property
+    def _attributes_schema(self) -> specification.Schema:
+        return specification.attributes_schema(self.create_path, self.versions[0])
+
+    @property
+    def needs_account_id(self) -> bool:
+        """Whether the create's path names a Retail Media account."""
+        return "{accountId}" in self.create_path
+
+    def version(self, api_version: str | None, today: date | None = None) -> str:
+        """The API version to call: the one asked for, or the first that has not ended.
+
+        :param today: in UTC; now where None.
+        :raises InvalidInputError: this report type is not served by that version.
+        """
+        if not api_version:
+            return next(self._running(self.versions, today), self.versions[-1])
+        if not self.serves(api_version):
+            raise InvalidInputError(
+                f"api_version={api_version!r} does not serve report type {self.id!r}; "
+                + choices(api_version, self.versions)
+            )
+        return api_version
+
+    def next_version(self, version: str, today: date | None = None) -> str | None:
+        """The version to call where that one no longer serves: the next in order that has not ended."""
+        return next(self._running(self.versions[self.versions.index(version) + 1 :], today), None)
+
+    def serves(self, version: str) -> bool:
+        """Whether that API version has this report type."""
+        return version in self.versions
+
+    @staticmethod
+    def _running(versions: Iterable[str], today: date | None) -> Iterator[str]:
+        today = today or datetime.now(timezone.utc).date()
+        return (version for version in versions if today <= VERSION_ENDS.get(version, date.max))
+
+    def create_url(self, version: str, account_id: str | None = None) -> str:
+        """The path of the POST in that version."""
+        return self.create_path.format(version=version, accountId=_quoted(account_id or ""))
+
+    def status_url(self, version: str, report_id: str) -> str:
+        """The path of the status call; the id may hold ``/``, ``+`` and ``=``."""
+        return self.status_path.format(version=version, reportId=_quoted(report_id))
+
+    def output_url(self, version: str, report_id: str) -> str:
+        """The path of the download."""
+        return self.output_path.format(version=version, reportId=_quoted(report_id))
+
+    @staticmethod
+    def state(word: str) -> JobState:
+        """The job state that Criteo's word means; of a word that is not known, ``UNKNOWN``."""
+        return STATUS_WORDS.get(word.strip().lower(), JobState.UNKNOWN)
+
+    @staticmethod
+    def knows(word: str) -> bool:
+        """Whether this is a status word of Criteo's."""
+        return word.strip().lower() in STATUS_WORDS
+
+
+def _quoted(segment: str) -> str:
+    return quote(str(segment), safe="")
+
+
+def choices(wrong: object, valid: Iterable[str]) -> str:
+    """The valid names, and the nearest to a wrong one: the tail of an error message."""
+    import difflib
+
+    names = sorted(valid)
+    nearest = difflib.get_close_matches(str(wrong), names, n=1, cutoff=0.6)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return f"valid: {', '.join(names)}{hint}"
