@@ -1,8 +1,8 @@
 """The exceptions that tasks end with.
 
 Those that no retry can mend are ``AirflowFailException``; each is also the exception of the same name in
-``api.exceptions``, so that a retry policy or an ``except`` can name either. ``RateLimitError``, ``TransientError``
-and ``ReportNotReadyError`` are retried as the task's ``retries`` say.
+``api.exceptions``, so that a retry policy or an ``except`` can name either. ``RateLimitError``, ``TransientError``,
+``UnavailableError`` and ``ReportNotReadyError`` are retried as the task's ``retries`` say.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
-from airflow_provider_criteo.api.models import Problem
+from airflow_provider_criteo.api.models import Problem, ReportJob
 
 
 class InvalidInputError(api_exceptions.InvalidInputError, AirflowFailException):
@@ -57,6 +57,10 @@ class TransientError(api_exceptions.TransientError, AirflowException):
     """A passing fault; a retry may go through."""
 
 
+class UnavailableError(api_exceptions.UnavailableError, TransientError):
+    """What the provider itself needs could not be asked: the connection could not be looked up."""
+
+
 class ReportNotReadyError(api_exceptions.ReportNotReadyError, AirflowException):
     """The job has not ended, so that there is no file yet."""
 
@@ -65,67 +69,66 @@ class DestinationError(api_exceptions.CriteoError, AirflowException):
     """The file could not be written where it should go; the report is still at Criteo."""
 
 
-_TASK_EXCEPTIONS: Mapping[type[api_exceptions.CriteoError], type[api_exceptions.CriteoError]] = {
-    api_exceptions.InvalidInputError: InvalidInputError,
-    api_exceptions.AuthenticationError: AuthenticationError,
-    api_exceptions.PermissionDeniedError: PermissionDeniedError,
-    api_exceptions.ReportJobNotFoundError: ReportJobNotFoundError,
-    api_exceptions.ValidationError: ValidationError,
-    api_exceptions.VersionRetiredError: VersionRetiredError,
-    api_exceptions.ReportJobFailedError: ReportJobFailedError,
-    api_exceptions.ReportExpiredError: ReportExpiredError,
-    api_exceptions.RateLimitError: RateLimitError,
-    api_exceptions.TransientError: TransientError,
-    api_exceptions.ReportNotReadyError: ReportNotReadyError,
+_TASK_EXCEPTIONS: dict[type, type[api_exceptions.CriteoError]] = {
+    cls.__bases__[0]: cls
+    for cls in tuple(globals().values())
+    if isinstance(cls, type) and issubclass(cls, api_exceptions.CriteoError) and cls is not DestinationError
 }
 _BY_NAME = {cls.__name__: cls for cls in _TASK_EXCEPTIONS.values()}
 
 
 @contextmanager
-def as_task_exceptions() -> Iterator[None]:
-    """Raise what the API client raises as the exception that a task should end with."""
+def as_task_exceptions(conn_id: str | None = None) -> Iterator[None]:
+    """Raise what the API client raises as the exception that a task should end with.
+
+    :param conn_id: the Airflow connection that was used; the message names it.
+    """
     try:
         yield
     except api_exceptions.CriteoError as error:
         cls = _TASK_EXCEPTIONS.get(type(error))
         if cls is None:
             raise
-        raise _recast(error, cls) from error.__cause__
+        raise _recast(error, cls, conn_id) from error.__cause__
 
 
-def _recast(error: api_exceptions.CriteoError, cls: type[api_exceptions.CriteoError]) -> api_exceptions.CriteoError:
-    recast = cls.__new__(cls, *error.args)
+def _recast(
+    error: api_exceptions.CriteoError, cls: type[api_exceptions.CriteoError], conn_id: str | None
+) -> api_exceptions.CriteoError:
+    used = f"\n  Connection: {conn_id}" if conn_id and isinstance(error, api_exceptions.CriteoApiError) else ""
+    recast = cls.__new__(cls)
     recast.__dict__.update(error.__dict__)
+    recast.args = (f"{error}{used}",)
     return recast
 
 
 def error_to_json(error: api_exceptions.CriteoError) -> dict[str, Any]:
-    """An exception as plain JSON values, for a trigger's event; a huge list of problems is cut."""
+    """An exception as plain JSON values, for a trigger's event."""
+    job = getattr(error, "job", None)
     return {
         "class": type(error).__name__,
         "message": str(error),
-        "status_code": getattr(error, "status_code", 0),
+        "status_code": error.status_code,
         "request": getattr(error, "request", ""),
         "reason": getattr(error, "reason", ""),
-        "problems": [problem.to_json() for problem in getattr(error, "problems", ())[:100]],
-        **({"job": error.job.to_json()} if isinstance(error, api_exceptions.ReportJobFailedError) else {}),
+        "problems": [] if job else [problem.to_json() for problem in getattr(error, "problems", ())],
+        **({"job": job.to_json()} if job else {}),
     }
 
 
 def error_from_json(value: Mapping[str, Any]) -> Exception:
     """The exception that ``error_to_json`` was given, to be raised by a task."""
-    from airflow_provider_criteo.api.models import ReportJob
-
     cls = _BY_NAME.get(value.get("class", ""))
     if cls is None:
         return AirflowFailException(value.get("message", "the trigger ended with an unknown error"))
-    error = cls.__new__(cls, value["message"])
+    error = cls.__new__(cls)
+    error.args = (value["message"],)
+    job = ReportJob.from_json(value["job"]) if "job" in value else None
     error.__dict__.update(
         status_code=value.get("status_code", 0),
         request=value.get("request", ""),
         reason=value.get("reason", ""),
-        problems=tuple(map(Problem.from_json, value.get("problems", ()))),
+        problems=job.problems if job else tuple(map(Problem.from_json, value.get("problems", ()))),
+        **({"job": job} if job else {}),
     )
-    if "job" in value:
-        error.__dict__["job"] = ReportJob.from_json(value["job"])
     return error

@@ -1,14 +1,16 @@
-"""What an answer of Criteo's means: pure functions from a reply to a job or an exception.
+"""What a reply of Criteo's means: bytes and headers in, a job or an exception out. No socket, no clock.
 
 The rules per report type are fields of its row; the status table is that of
-https://developers.criteo.com/criteo-apis/docs/api-error-codes.
+https://developers.criteo.com/criteo-apis/docs/api-error-codes, the words of jobs those of the status models in
+Criteo's OpenAPI specifications.
 """
 
 from __future__ import annotations
 
+import html
 import json as jsonlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -33,31 +35,46 @@ from airflow_provider_criteo.api.models import (
     Problem,
     RateLimit,
     ReportJob,
+    bounded,
     moment,
     one_line,
     problems_from_json,
+    shortened,
 )
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import LostJob, ReportType
 
+_LONGEST_EXCERPT = 2_000
+_LONGEST_MESSAGE = 2_000
+_LONGEST_STATUS = 100
+_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _JOB_CODE = re.compile(
     r"^(?:export|report|insight|catalog|request|job)s?(?:already|is|was)*"
     r"(?P<end>notfound|expired|failed|failure|invalidated|notready|pending|lost)$"
 )
 _RETIRED_CODES = frozenset({"endpointdeprecated", "versiondeprecated", "versionnotsupported", "versionretired"})
-
-
-_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
-_LONGEST_MESSAGE = 4_000
-_LONGEST_STATUS = 100
+_STATUS_OF_TYPE = {"quota": 429, "availability": 503, "authentication": 401}
+"""A problem's type wins over the HTTP status where the two differ."""
+_STATUS_OF_TYPE_ON_SUCCESS = {**_STATUS_OF_TYPE, "access-control": 403, "authorization": 403, "unknown": 503}
+_PASSING_STATUSES = frozenset({407, 408, 425})
+MAY_EXIST = (
+    "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job for the same "
+    "request for a while."
+)
 
 Redact = Callable[[str], str]
 
 
-def unredacted(text: str) -> str:
-    """The text as it is, where there are no secrets."""
-    return text
+class Call(str, Enum):
+    """The three calls of an export."""
+
+    CREATE = "create"
+    STATUS = "status"
+    DOWNLOAD = "download"
+
+
+# A reply
 
 
 def redacted(value: Any, redact: Redact) -> Any:
@@ -77,14 +94,19 @@ class Answer:
 
     :param status_code: the HTTP status.
     :param headers: by case-insensitive name.
-    :param body: at most 32 MiB.
+    :param body: bytes, decompressed.
     :param redact: takes secrets out of text, in case the server echoes one.
     """
 
     status_code: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    redact: Redact = field(default=unredacted, repr=False)
+    redact: Redact = field(default=str, repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the HTTP status says success."""
+        return 200 <= self.status_code < 300
 
     @cached_property
     def json(self) -> Any:
@@ -101,30 +123,95 @@ class Answer:
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
-        """The reply's ``errors``, without secrets."""
-        return self._problems_at("errors")
+        """The reply's ``errors``, without secrets; of a status that is an error, whatever the body says."""
+        if not self.is_success:
+            return self.problems_of_error
+        found = self.json.get("errors") if isinstance(self.json, dict) else None
+        return problems_from_json(redacted(found, self.redact))
+
+    @cached_property
+    def problems_of_error(self) -> tuple[Problem, ...]:
+        """What the body says if it is that of an error: known shapes read, else an excerpt."""
+        reply = redacted(self.json, self.redact)
+        said = bounded(_problems_in(reply))
+        text = one_line(_words(self.redact(self.body.decode(errors="replace"))))
+        if all(part in " ".join(map(str, said)) for part in _texts(reply)) and (said or not text):
+            return said
+        return bounded((*said, Problem(detail=shortened(text, _LONGEST_EXCERPT))))
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """The reply's ``warnings``, without secrets."""
-        return self._problems_at("warnings")
-
-    def _problems_at(self, name: str) -> tuple[Problem, ...]:
-        found = self.json.get(name) if isinstance(self.json, dict) else None
+        found = self.json.get("warnings") if isinstance(self.json, dict) else None
         return problems_from_json(redacted(found, self.redact))
 
-    @property
+    @cached_property
     def rate_limit(self) -> RateLimit:
         """What the headers tell of the quota."""
         return rate_limit_of(self.headers)
 
+    @property
+    def meant_status(self) -> int:
+        """The status that the reply means: a problem's type wins over that of HTTP."""
+        meant = _STATUS_OF_TYPE_ON_SUCCESS if self.is_success else _STATUS_OF_TYPE
+        return next((meant[problem.type] for problem in self.problems if problem.type in meant), self.status_code)
 
-class Call(str, Enum):
-    """The three calls of an export."""
 
-    CREATE = "create"
-    STATUS = "status"
-    DOWNLOAD = "download"
+def _problems_in(reply: object) -> Iterator[Problem]:
+    """The problems in the JSON of an error: Criteo's envelope, RFC 9457, ASP.NET, RFC 6749, or a mere message."""
+    if isinstance(reply, list):
+        yield from problems_from_json(reply)
+    if not isinstance(reply, Mapping):
+        return
+    nested = [reply[name] for name in ("error", "fault") if isinstance(reply.get(name), Mapping)]
+    own = Problem.from_json(
+        {
+            **reply,
+            "code": reply.get("code") or _text_of(reply, "error", "errorCode"),
+            "detail": reply.get("detail") or _text_of(reply, "message", "Message", "error_description", "faultstring"),
+            "instance": reply.get("instance") or _text_of(reply, "error_uri"),
+        }
+    )
+    if own.code or own.title or own.detail:
+        yield own
+    for inner in nested:
+        yield from _problems_in(inner)
+    errors = reply.get("errors")
+    if isinstance(errors, Mapping):
+        # ASP.NET's: field to messages.
+        for name, messages in errors.items():
+            for message in messages if isinstance(messages, list) else [messages]:
+                yield Problem.from_json({"detail": f"{name}: {message}"})
+    else:
+        yield from problems_from_json(errors)
+
+
+def _text_of(reply: Mapping[str, Any], *names: str) -> str | None:
+    return next((reply[name] for name in names if isinstance(reply.get(name), str)), None)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The beginnings of the texts in a JSON value, to see whether they have been told."""
+    if isinstance(value, str) and value.strip():
+        yield one_line(value)[:100]
+    elif isinstance(value, list):
+        for item in value[:100]:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        for key, item in list(value.items())[:100]:
+            if key not in ("stackTrace", "traceIdentifier"):
+                yield from _texts(item)
+
+
+def _words(text: str) -> str:
+    """The text of a body, and of a page what people read of it."""
+    if text.lstrip()[:1] != "<":
+        return text
+    visible = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
+    return html.unescape(visible)
+
+
+# What it means
 
 
 def job_code(problems: tuple[Problem, ...]) -> str | None:
@@ -133,15 +220,24 @@ def job_code(problems: tuple[Problem, ...]) -> str | None:
     Criteo spells codes with more and with fewer hyphens (``export-alreadyexpired``, ``export-already-expired``).
     """
     for problem in problems:
-        found = _JOB_CODE.match(re.sub(r"[^a-z]", "", problem.code.lower()))
+        found = _JOB_CODE.match(_letters(problem.code))
         if found:
             return found.group("end")
     return None
 
 
-def speaks_of_the_job(answer: Answer) -> bool:
-    """Whether the answer is about the job, so that the route itself is in service."""
-    return job_code(answer.problems) is not None
+def _letters(code: str) -> str:
+    return re.sub(r"[^a-z]", "", code.lower())
+
+
+def is_retired_route(answer: Answer) -> bool:
+    """Whether Criteo does not serve the route any more, as far as the answer tells: it has no word of the job."""
+    return answer.status_code in (404, 410) and job_code(answer.problems) is None
+
+
+def shows_service(answer: Answer) -> bool:
+    """Whether the answer shows that the route is in service: a success, or a word of the job."""
+    return (answer.is_success and not answer.problems) or job_code(answer.problems) is not None
 
 
 def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
@@ -152,7 +248,7 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
     _require_success(answer, Call.CREATE, row, "", request)
     report_id = report_id_in(answer.json, row)
     if answer.problems:
-        raise error_in_envelope(answer, f"{request} (report job {report_id})" if report_id else request)
+        raise _error_in_envelope(answer, f"{request} (report job {report_id})" if report_id else request)
     if report_id is None:
         raise TransientError(
             answer.status_code,
@@ -161,8 +257,8 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
             reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
             advice=MAY_EXIST,
         )
-    job = _job_in(answer, row, report_id)
-    _refuse_bad_end(job, answer, request)
+    job = job_in(answer, row, report_id)
+    require_file(job)
     return job
 
 
@@ -174,89 +270,116 @@ def described_job(answer: Answer, row: ReportType, report_id: str, request: str)
     _require_success(answer, Call.STATUS, row, report_id, request)
     if not isinstance(answer.json, dict):
         raise TransientError(answer.status_code, (), request, reason="the reply is no JSON object")
-    job = _job_in(answer, row, report_id)
+    job = job_in(answer, row, report_id)
     if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
-        raise _ended(job, answer, row, request) or error_in_envelope(answer, request)
+        raise _told_by_code(job, answer, row, request) or _error_in_envelope(answer, request)
     return job
 
 
-def _job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
-    return job_in(answer.json, row, report_id, answer.problems, answer.warnings, answer.redact)
+def require_file(job: ReportJob) -> bool:
+    """Whether the job is done, so that there is a file.
+
+    :raises ReportJobFailedError: it ended without one.
+    """
+    if job.state is JobState.FAILED:
+        raise ReportJobFailedError(job)
+    if job.state is JobState.EXPIRED:
+        raise ReportExpiredError(job)
+    return job.state is JobState.DONE
 
 
 def error_for(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> CriteoError:
     """The exception that an answer other than success means."""
-    status, problems = answer.status_code, answer.problems
+    status, problems = answer.meant_status, answer.problems
     job = ReportJob(report_id, row.id, str(status), JobState.UNKNOWN, problems=problems)
     speaks_for_itself = status >= 500 or status in (401, 429)
-    end = None if call is Call.CREATE or speaks_for_itself else _ended(job, answer, row, request)
-    if end is not None:
-        return end
-    if status == 401:
-        return AuthenticationError(status, problems, request, reason="Criteo accepts no token of this application")
-    if status == 429:
-        return RateLimitError.from_rate(answer.rate_limit, problems, request)
-    if call is Call.CREATE and status in (404, 410):
-        return _retired(row, answer, request)
-    if call is not Call.CREATE and status < 400 and status in row.lost_job_statuses:
-        return _lost(row.lost_job_statuses[status], job, status, request)
-    if status >= 500 or status in (407, 408, 425) or answer.is_markup or status < 400:
-        return TransientError(status, problems, request, reason=_reason_of_fault(answer), sent=status not in (408, 503))
-    if status == 403:
-        return PermissionDeniedError(status, problems, request, reason="the application may not do this")
-    if status in row.lost_job_statuses and not answer_codes(problems) & _RETIRED_CODES:
-        return _lost(row.lost_job_statuses[status], job, status, request)
+    told = None if call is Call.CREATE or speaks_for_itself else _told_by_code(job, answer, row, request)
+    if told is not None:
+        return told
+    general = _error_of_status(status, answer, request)
+    if general is not None:
+        return general
+    if answer.is_markup and not (call is Call.CREATE and is_retired_route(answer)):
+        return _refusal(answer, request)
+    if call is not Call.CREATE and status in row.lost_job_statuses and not _names_retirement(problems):
+        return _lost(row.lost_job_statuses[status], job, row, request)
     if status in (404, 410):
         return _retired(row, answer, request)
-    return ValidationError(status, problems, request, reason="Criteo does not accept the request")
+    return _refusal(answer, request)
 
 
-def error_in_envelope(answer: Answer, request: str) -> CriteoApiError:
+def error_of_list(answer: Answer, request: str) -> CriteoError:
+    """The exception that the answer to a call means that is not about a report."""
+    if answer.is_success:
+        return _error_in_envelope(answer, request)
+    general = _error_of_status(answer.meant_status, answer, request)
+    if general is None and answer.status_code in (404, 410) and not answer.is_markup:
+        reason = "Criteo does not serve this route"
+        return VersionRetiredError(answer.status_code, answer.problems, request, reason=reason)
+    return general or _refusal(answer, request)
+
+
+def _refusal(answer: Answer, request: str) -> CriteoApiError:
+    told, problems = answer.status_code, answer.problems
+    if answer.is_markup or told < 400:
+        return TransientError(told, problems, request, reason=_reason_of_fault(answer))
+    if told == 403:
+        return PermissionDeniedError(told, problems, request, reason="the application may not do this")
+    return ValidationError(told, problems, request, reason="Criteo does not accept the request")
+
+
+def _error_of_status(status: int, answer: Answer, request: str) -> CriteoApiError | None:
+    """The error of a status that means the same for every call."""
+    told = answer.status_code
+    if status == 401:
+        reason = "Criteo accepts no token of this application"
+        return AuthenticationError(told, answer.problems, request, reason=reason)
+    if status == 429:
+        return RateLimitError.from_rate(answer.rate_limit, answer.problems, request, status_code=told)
+    if status >= 500 or status in _PASSING_STATUSES:
+        return TransientError(
+            told,
+            answer.problems,
+            request,
+            reason=_reason_of_fault(answer),
+            sent=told != 503,  # a service that is not available has not taken the request
+            retry_after=answer.rate_limit.reset_in,
+        )
+    return None
+
+
+def _error_in_envelope(answer: Answer, request: str) -> CriteoApiError:
     """The exception for ``errors`` in a reply whose HTTP status says success."""
-    problems = answer.problems
-    kinds = {problem.type for problem in problems}
-    reason = "the reply carries errors"
-    if kinds & {"authentication"}:
-        return AuthenticationError(answer.status_code, problems, request, reason=reason)
-    if kinds & {"access-control", "authorization"}:
-        return PermissionDeniedError(answer.status_code, problems, request, reason=reason)
-    if kinds & {"quota"}:
-        return RateLimitError.from_rate(answer.rate_limit, problems, request)
-    if kinds & {"availability", "unknown"}:
-        return TransientError(answer.status_code, problems, request, reason=reason)
-    return ValidationError(answer.status_code, problems, request, reason=reason)
-
-
-MAY_EXIST = (
-    "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job for the same "
-    "request for a while."
-)
-
-
-def answer_codes(problems: tuple[Problem, ...]) -> frozenset[str]:
-    """The problems' codes, letters alone."""
-    return frozenset(re.sub(r"[^a-z]", "", problem.code.lower()) for problem in problems)
+    told, problems, reason = answer.status_code, answer.problems, "the reply carries errors"
+    match answer.meant_status:
+        case 401:
+            return AuthenticationError(told, problems, request, reason=reason)
+        case 403:
+            return PermissionDeniedError(told, problems, request, reason=reason)
+        case 429:
+            return RateLimitError.from_rate(answer.rate_limit, problems, request, status_code=told)
+        case 503:
+            return TransientError(told, problems, request, reason=reason)
+    return ValidationError(told, problems, request, reason=reason)
 
 
 def _require_success(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> None:
-    if not 200 <= answer.status_code < 300 or answer.status_code in row.lost_job_statuses:
+    lost = call is not Call.CREATE and answer.status_code in row.lost_job_statuses
+    if not answer.is_success or lost:
         raise error_for(answer, call, row, report_id, request)
 
 
-def _refuse_bad_end(job: ReportJob, answer: Answer, request: str) -> None:
-    if job.state is JobState.FAILED:
-        raise ReportJobFailedError(job)
-    if job.state is JobState.EXPIRED:
-        raise ReportExpiredError(job, answer.status_code, request)
+def _names_retirement(problems: tuple[Problem, ...]) -> bool:
+    return any(_letters(problem.code) in _RETIRED_CODES for problem in problems)
 
 
-def _ended(job: ReportJob, answer: Answer, row: ReportType, request: str) -> CriteoError | None:
+def _told_by_code(job: ReportJob, answer: Answer, row: ReportType, request: str) -> CriteoError | None:
     """What the codes say has become of the job; None where they do not speak of it."""
     end = job_code(answer.problems)
     status = answer.status_code
     word = next((problem.code for problem in answer.problems if job_code((problem,))), job.status)
     if end == "notfound":
-        return ReportJobNotFoundError(status, answer.problems, request, reason="Criteo does not know this job")
+        return _not_found(row, answer.problems, status, request)
     if end in ("expired", "lost"):
         return ReportExpiredError(job.with_status(JobState.EXPIRED, word), status, request)
     if end in ("failed", "failure", "invalidated"):
@@ -266,10 +389,16 @@ def _ended(job: ReportJob, answer: Answer, row: ReportType, request: str) -> Cri
     return None
 
 
-def _lost(lost: LostJob, job: ReportJob, status: int, request: str) -> CriteoError:
+def _lost(lost: LostJob, job: ReportJob, row: ReportType, request: str) -> CriteoError:
+    status = int(job.status)
     if lost is LostJob.EXPIRED:
         return ReportExpiredError(job.with_status(JobState.EXPIRED, f"expired (HTTP {status})"), status, request)
-    return ReportJobNotFoundError(status, job.problems, request, reason="Criteo does not know this job")
+    return _not_found(row, job.problems, status, request)
+
+
+def _not_found(row: ReportType, problems: tuple[Problem, ...], status: int, request: str) -> ReportJobNotFoundError:
+    reason = f"Criteo does not know this job (asked for as {row.id})"
+    return ReportJobNotFoundError(status, problems, request, reason=reason)
 
 
 def _retired(row: ReportType, answer: Answer, request: str) -> VersionRetiredError:
@@ -294,6 +423,9 @@ def _reason_of_fault(answer: Answer) -> str:
     return "a passing fault"
 
 
+# The job in it
+
+
 def report_id_in(reply: object, row: ReportType) -> str | None:
     """The job's id in a reply, wherever its family or its documentation puts it."""
     for path in row.id_fields:
@@ -305,23 +437,12 @@ def report_id_in(reply: object, row: ReportType) -> str | None:
     return None
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}..."
+def job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
+    """Read the job out of a create's or status call's reply.
 
-
-def job_in(
-    reply: object,
-    row: ReportType,
-    report_id: str,
-    problems: tuple[Problem, ...] = (),
-    warnings: tuple[Problem, ...] = (),
-    redact: Callable[[str], str] = str,
-) -> ReportJob:
-    """Read the job out of a create's or status call's JSON reply.
-
-    A status that is missing, null or no text is ``UNKNOWN``, and so is a word that the row does not have.
+    A status that is missing, null or no text is ``UNKNOWN``, and so is a word that is not known.
     """
-    attributes = _attributes(reply)
+    attributes = _attributes(answer.json)
     word = attributes.get("status")
     status = one_line(word) if isinstance(word, str) else ""
     message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
@@ -329,11 +450,11 @@ def job_in(
         report_id=report_id,
         report_type=row.id,
         # Cut after it is redacted: a part of a secret is not recognized.
-        status=_cut(redact(status), _LONGEST_STATUS) or "(no status)",
+        status=shortened(answer.redact(status), _LONGEST_STATUS) or "(no status)",
         state=row.state(status),
-        message=_cut(redact(one_line(message)), _LONGEST_MESSAGE),
-        problems=problems,
-        warnings=warnings,
+        message=shortened(answer.redact(one_line(message)), _LONGEST_MESSAGE),
+        problems=answer.problems,
+        warnings=answer.warnings,
         row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),
         size_bytes=_count(attributes.get("fileSizeBytes")),
         md5=_checksum(attributes.get("md5CheckSum") or attributes.get("md5Checksum")),

@@ -39,7 +39,7 @@ def parse_attributes(value: object) -> dict[str, Any]:
     return dict(value)
 
 
-def sendable(attributes: Attributes, row: ReportType, *, final: bool = True) -> dict[str, Any]:
+def as_json(attributes: Attributes, row: ReportType, *, final: bool = True) -> dict[str, Any]:
     """The attributes as JSON values, dates in the form that the row asks for.
 
     :param final: whether no other task's output, of whatever class, is still to take a value's place.
@@ -77,7 +77,7 @@ def _date_text(value: date, date_format: str) -> str:
     return aware.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def doubts(attributes: Attributes, row: ReportType) -> Iterator[str]:
+def unknown_or_missing(attributes: Attributes, row: ReportType, version: str | None = None) -> Iterator[str]:
     """What looks wrong: attributes the row does not know, required ones that are missing.
 
     Only doubts: these contracts move, and Criteo's answer is the judge.

@@ -7,24 +7,22 @@ https://developers.criteo.com/criteo-apis/docs/oauth-app-authorization-code.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import logging
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 from requests.auth import AuthBase
 
-from airflow_provider_criteo.api import transport
-from airflow_provider_criteo.api.answers import Answer, redacted
+from airflow_provider_criteo.api import http
+from airflow_provider_criteo.api.answers import Answer, Redact
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
@@ -32,9 +30,7 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     TransientError,
 )
-from airflow_provider_criteo.api.models import Problem
 from airflow_provider_criteo.api.reports import choices
-from airflow_provider_criteo.api.session import new_session
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +40,7 @@ TOKEN_LIFETIME = 900.0
 """Seconds a token is documented to live; what the reply says wins."""
 
 _LONGEST_LEAD = 60.0
+_CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
 _SHORTEST_SECRET = 5
 """As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
@@ -71,18 +68,25 @@ class Credentials:
 
     def __post_init__(self) -> None:
         if not self.client_id:
-            raise InvalidInputError("client id (login) is empty; Criteo's partner portal shows it with the application")
+            raise InvalidInputError("login: the client id is missing; Criteo's partner portal shows it with the app")
         if not self.client_secret:
-            raise InvalidInputError("client secret (password) is empty; it is shown once, when the key is made")
+            raise InvalidInputError(
+                "password: the client secret is missing; Criteo shows it once, when the key is created"
+            )
         if self.grant_type not in GRANT_TYPES:
             raise InvalidInputError(f"grant_type={self.grant_type!r}; {choices(self.grant_type, GRANT_TYPES)}")
         if self.grant_type == "refresh_token" and not self.refresh_token:
-            raise InvalidInputError("refresh_token is empty, and grant_type='refresh_token' needs it")
+            raise InvalidInputError("refresh_token is missing, and grant_type 'refresh_token' needs it")
 
-    def key(self, base_url: str) -> str:
-        """A name for these credentials at that host, which does not give them away."""
-        parts = (base_url, self.client_id, self.client_secret, self.grant_type, self.refresh_token or "")
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+class RefreshTokens(Protocol):
+    """Where the newest refresh token is kept for other processes, as Criteo may give a new one at each use."""
+
+    def newest(self) -> str | None:
+        """The token that was kept last; None where there is none."""
+
+    def keep(self, refresh_token: str) -> None:
+        """Keep a new token."""
 
 
 class TokenSource:
@@ -100,13 +104,13 @@ class TokenSource:
         self._token: str | None = None
         self._renew_at = 0.0
         self._seen: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
-        self._secrets = self._patterns()
+        self._secrets = self._pattern()
 
     def token(self, fetch: TokenFetch, rejected: str | None = None) -> str:
         """A token to send now.
 
         :param fetch: makes the call for a new one.
-        :param rejected: the token that Criteo has just answered with 401; never given out again.
+        :param rejected: the token that Criteo has just refused; never given out again.
         :raises AuthenticationError: the credentials are not accepted.
         :raises RateLimitError: the token endpoint answered 429.
         :raises TransientError: no token could be had now.
@@ -120,74 +124,83 @@ class TokenSource:
 
     def redact(self, text: str) -> str:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
-        for pattern in self._secrets:
-            text = pattern.sub("***", text)
-        return text
+        return self._secrets.sub("***", text)
 
     def _remember(self, secret: str) -> None:
         self._seen.append(secret)
-        self._secrets = self._patterns()
+        self._secrets = self._pattern()
 
-    def _patterns(self) -> list[re.Pattern[str]]:
-        # One a secret: the re module keeps what was compiled last, and all in one would be large.
-        client = self._credentials
-        kept = {client.client_secret, client.refresh_token or "", self._refresh_token or "", *self._seen}
-        secrets = sorted((secret for secret in kept if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
-        return [_any_of(_in_base64(f"{client.client_id}:{client.client_secret}")), *map(_any_of, map(_forms, secrets))]
+    def _pattern(self) -> re.Pattern[str]:
+        kept = {self._credentials.client_secret, self._credentials.refresh_token or "", *self._seen}
+        # As it is, and as it stands in a URL or a form.
+        forms = {
+            form
+            for secret in kept
+            if len(secret) >= _SHORTEST_SECRET
+            for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+        }
+        longest_first = sorted(forms, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
 
     def _renew(self, fetch: TokenFetch) -> str:
-        form = {
-            "grant_type": self._credentials.grant_type,
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret,
-        }
-        if self._credentials.grant_type == "refresh_token" and self._refresh_token:
-            form["refresh_token"] = self._refresh_token
         self._token = None
         try:
-            reply = fetch(f"{self._base_url}{TOKEN_PATH}", form, self.redact)
+            reply = self._granted(fetch)
         except TransientError as error:
             error.sent = False  # what the token was for has not been sent, or was refused with a 401
             raise
-        token = reply["access_token"]
+        token: str = reply["access_token"]
         self._remember(token)
         fetch.mask(token)
-        self._keep_rotated(reply.get("refresh_token"), fetch.mask)
+        self._keep_rotated(reply.get("refresh_token"), fetch)
         lifetime = _lifetime(reply.get("expires_in"))
         self._renew_at = time.monotonic() + lifetime - min(_LONGEST_LEAD, lifetime / 10)
         self._token = token
-        return str(token)
+        return token
 
-    def _keep_rotated(self, refresh_token: object, mask: Mask) -> None:
+    def _granted(self, fetch: TokenFetch) -> dict[str, Any]:
+        if self._credentials.grant_type != "refresh_token":
+            return self._asked(fetch)
+        self._take_newest(fetch)
+        used = self._refresh_token
+        try:
+            return self._asked(fetch, refresh_token=used or "")
+        except AuthenticationError:
+            # Another process may have used the token first, and kept the one that took its place.
+            self._take_newest(fetch)
+            if self._refresh_token == used:
+                raise
+        return self._asked(fetch, refresh_token=self._refresh_token or "")
+
+    def _asked(self, fetch: TokenFetch, **grant: str) -> dict[str, Any]:
+        client = self._credentials
+        form = {"grant_type": client.grant_type, "client_id": client.client_id, "client_secret": client.client_secret}
+        return fetch(f"{self._base_url}{TOKEN_PATH}", {**form, **grant}, self.redact)
+
+    def _take_newest(self, fetch: TokenFetch) -> None:
+        newest = fetch.refresh_tokens.newest() if fetch.refresh_tokens else None
+        if newest and newest != self._refresh_token:
+            fetch.mask(newest)
+            self._remember(newest)
+            self._refresh_token = newest
+
+    def _keep_rotated(self, refresh_token: object, fetch: TokenFetch) -> None:
         if self._credentials.grant_type != "refresh_token" or not isinstance(refresh_token, str) or not refresh_token:
             return
         if refresh_token == self._refresh_token:
             return
-        mask(refresh_token)
+        fetch.mask(refresh_token)
         self._refresh_token = refresh_token
         self._remember(refresh_token)
+        if fetch.refresh_tokens:
+            fetch.refresh_tokens.keep(refresh_token)
+            return
         log.warning(
-            "Criteo gave a new refresh token for client id %s. This process uses it from now on; store the new one "
-            "in the connection before this process ends, as the old one may stop working.",
+            "Criteo gave a new refresh token for client id %s, and the old one may stop working. This process uses "
+            "the new one; for all others, name an Airflow Variable in the connection's extra refresh_token_variable, "
+            "in which the newest is kept.",
             self._credentials.client_id,
         )
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """How a server may write a secret that it repeats: as it is, in a URL, in JSON, in base64."""
-    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
-    yield from (json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
-    yield re.sub(r"[^A-Za-z0-9]", lambda sign: f"\\u{ord(sign[0]):04x}", secret)
-    yield from _in_base64(secret)
-
-
-def _any_of(forms: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(set(forms), key=len, reverse=True))), re.IGNORECASE)
-
-
-def _in_base64(text: str) -> Iterator[str]:
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(text.encode(errors="replace")).decode().rstrip("=")
 
 
 def _lifetime(expires_in: object) -> float:
@@ -198,14 +211,14 @@ def _lifetime(expires_in: object) -> float:
     return seconds if 0 < seconds < 10 * 365 * 86400 else TOKEN_LIFETIME
 
 
-_sources: dict[str, TokenSource] = {}
 _sources_lock = threading.Lock()
+_token_source = lru_cache(_CREDENTIALS_REMEMBERED)(TokenSource)
 
 
 def token_source(credentials: Credentials, base_url: str) -> TokenSource:
     """The one token source of these credentials in this process."""
     with _sources_lock:
-        return _sources.setdefault(credentials.key(base_url), TokenSource(credentials, base_url))
+        return _token_source(credentials, base_url)
 
 
 class TokenFetch:
@@ -214,9 +227,17 @@ class TokenFetch:
     :param timeout: connect and read timeouts, seconds.
     :param user_agent: sent with the call.
     :param mask: told once of every token before anything can log it.
+    :param refresh_tokens: where refresh tokens are kept for other processes.
     """
 
-    def __init__(self, timeout: tuple[float, float], user_agent: str, mask: Mask) -> None:
+    def __init__(
+        self,
+        timeout: tuple[float, float],
+        user_agent: str,
+        mask: Mask,
+        refresh_tokens: RefreshTokens | None = None,
+    ) -> None:
+        self.refresh_tokens = refresh_tokens
         self._timeout = timeout
         self._user_agent = user_agent
         self._mask = mask
@@ -228,21 +249,22 @@ class TokenFetch:
             self._masked.append(secret)
             self._mask(secret)
 
-    def __call__(self, url: str, form: dict[str, str], redact: Callable[[str], str]) -> dict[str, Any]:
+    def __call__(self, url: str, form: dict[str, str], redact: Redact) -> dict[str, Any]:
         request = f"POST {TOKEN_PATH}"
-        with new_session() as session:
-            answer = transport.exchange(
+        with http.new_session() as session:
+            response = http.send(
                 session,
                 "POST",
                 url,
                 request=request,
                 timeout=self._timeout,
                 redact=redact,
-                auth=transport.NO_AUTH,
+                auth=http.NO_AUTH,
                 data=form,
                 headers={"User-Agent": self._user_agent, "Accept": "application/json"},
             )
-        error = _token_error(answer, request, redact)
+            answer = http.read(response, request, self._timeout, redact)
+        error = _token_error(answer, request)
         if error is not None:
             raise error
         reply = answer.json
@@ -252,56 +274,35 @@ class TokenFetch:
         return dict(reply)
 
 
-def _token_error(answer: Answer, request: str, redact: Callable[[str], str]) -> CriteoApiError | None:
-    status = answer.status_code
-    problems, code = _token_problems(answer.json, redact)
-    if 200 <= status < 300 and not code:
+def _token_error(answer: Answer, request: str) -> CriteoApiError | None:
+    # RFC 6749, section 5.2: an error has a code under "error", whatever the HTTP status.
+    status, problems = answer.status_code, answer.problems_of_error
+    code = problems[0].code if problems else ""
+    if answer.is_success and not _carries_error(answer.json):
         return None
     if status == 429:
         return RateLimitError.from_rate(answer.rate_limit, problems, request)
     if status >= 500 or status in (408, 425) or code in _PASSING_ERRORS:
-        return TransientError(status, problems, request, reason="no token could be had")
+        return TransientError(
+            status, problems, request, reason="no token could be had", retry_after=answer.rate_limit.reset_in
+        )
     if answer.is_markup:
         reason = "the reply is a web page, not the answer of Criteo's token endpoint"
-        return TransientError(
-            status, problems, request, reason=reason, advice=f"{_CHECK_HOST} Else let the task retry."
-        )
-    if status in (400, 401, 403) or code:
+        advice = f"{_CHECK_HOST} Else let the task retry."
+        return TransientError(status, problems, request, reason=reason, advice=advice)
+    if status in (400, 401, 403) or answer.is_success:
         reason = "Criteo does not accept the credentials"
         if answer.json is None:
             reason = "this is not the answer of Criteo's token endpoint"
         return AuthenticationError(status, problems, request, reason=reason)
     if status in (404, 405, 410):
-        return AuthenticationError(
-            status,
-            problems,
-            request,
-            reason="there is no token endpoint at this host",
-            advice=_CHECK_HOST,
-        )
+        reason = "there is no token endpoint at this host"
+        return AuthenticationError(status, problems, request, reason=reason, advice=_CHECK_HOST)
     return TransientError(status, problems, request, reason="this is not the answer of Criteo's token endpoint")
 
 
-def _token_problems(reply: object, redact: Callable[[str], str]) -> tuple[tuple[Problem, ...], str]:
-    if not isinstance(reply, dict):
-        return (), ""
-    if isinstance(reply.get("error"), str) and reply["error"]:
-        # RFC 6749, section 5.2
-        code = reply["error"]
-        problem = Problem.from_json(
-            {
-                "type": "authentication",
-                "code": redact(code),
-                "detail": redact(str(reply.get("error_description") or "")),
-                "instance": redact(str(reply.get("error_uri") or "")),
-            }
-        )
-        return (problem,), code
-    errors = reply.get("errors")
-    if not isinstance(errors, list) or not errors:
-        return (), ""
-    problems = tuple(Problem.from_json(redacted(item, redact)) for item in errors)
-    return problems, problems[0].code or "unknown"
+def _carries_error(reply: object) -> bool:
+    return isinstance(reply, dict) and bool(reply.get("error") or reply.get("errors"))
 
 
 class BearerAuth(AuthBase):
@@ -326,14 +327,16 @@ class BearerAuth(AuthBase):
         request.hooks["response"].append(self._renew_once(token))
         return request
 
+    def renew(self) -> None:
+        """Get a new token: Criteo has refused the present one otherwise than by a 401."""
+        self._source.token(self._fetch, rejected=self._source.token(self._fetch))
+
     def _renew_once(self, rejected: str) -> Callable[..., requests.Response]:
         def on_response(response: requests.Response, **kwargs: Any) -> requests.Response:
             # requests calls the hooks of a request for where it was redirected to, too.
             elsewhere = _origin(response.request.url or "") != self._origin
             if response.status_code != 401 or response.history or elsewhere:
                 return response
-            # requests' own digest authentication resends in the same way, but reads the refusal's body first, which
-            # may have no end.
             response.close()
             token = self._source.token(self._fetch, rejected=rejected)
             again = response.request.copy()

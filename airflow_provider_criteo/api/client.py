@@ -6,110 +6,70 @@ https://developers.criteo.com/criteo-apis/docs/versioning-policy and the pages t
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
-import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import requests
 
-from airflow_provider_criteo import __version__
-from airflow_provider_criteo.api import answers, transport
+from airflow_provider_criteo.api import answers, http
 from airflow_provider_criteo.api.answers import Answer, Call
 from airflow_provider_criteo.api.attributes import (
     Attributes,
-    doubts,
+    as_json,
     parse_attributes,
     require_account_id,
     require_report_id,
-    sendable,
+    unknown_or_missing,
 )
-from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, TokenFetch, token_source
+from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
 from airflow_provider_criteo.api.download import DownloadedReport, receive
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
-    InvalidInputError,
     PermissionDeniedError,
-    RateLimitError,
-    ReportExpiredError,
-    ReportJobFailedError,
     ReportNotReadyError,
     TransientError,
 )
-from airflow_provider_criteo.api.files import UnnamedFile
+from airflow_provider_criteo.api.files import new_file
 from airflow_provider_criteo.api.models import JobState, RateLimit, ReportJob
-from airflow_provider_criteo.api.patience import LONGEST_QUOTA_WAIT, Patience, patiently
+from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import (
     CURRENT_VERSION,
     DEFAULT_REPORT_TYPE,
     EXPERIMENTAL_VERSION,
     PREVIEW_VERSION,
+    VERSION_ENDS,
     ReportType,
     get_report_type,
 )
-from airflow_provider_criteo.api.session import is_loopback, new_session
+from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry, Sleep
 
 log = logging.getLogger(__name__)
 
-DEFAULT_BASE_URL = "https://api.criteo.com"
 DEFAULT_TIMEOUT = 60.0
 LONGEST_CONNECT = 10.0
-_ACCOUNT_PATHS = (
-    ("advertisers", "/{version}/advertisers/me"),
-    ("Retail Media accounts", "/{version}/retail-media/accounts"),
-)
+_DAYS_OF_WARNING = 90
+_ACCOUNTS_PER_PAGE = 100
+_NEXT_VERSIONS = ("2027-01",)
+_CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+NO_ACCOUNTS = "the application sees no account: nobody has given it consent, or consent was withdrawn"
 
-_MOST_TOLD = 100
 _told_once: set[tuple[str, ...]] = set()
 
 
 def _warn_once(*key: str, message: str) -> None:
-    if key not in _told_once and (len(key) == 1 or len(_told_once) < _MOST_TOLD):
+    if key not in _told_once:
         _told_once.add(key)
         log.warning("%s", message)
-
-
-def user_agent(*products: str) -> str:
-    """The User-Agent: the package's version, further products, Python's version."""
-    own = f"airflow-provider-criteo/{__version__}"
-    return " ".join((own, *products, f"python/{platform.python_version()}", f"requests/{requests.__version__}"))
-
-
-def normalized_base_url(host: str) -> str:
-    """Scheme, host and port of the API, from a host with or without scheme and port.
-
-    :raises InvalidInputError: it is no host, has more than that, or would send the secret in clear.
-    """
-    url = host.strip() if host else ""
-    shown = url.rpartition("@")[2]  # before it may be a secret
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    try:
-        port = parts.port
-    except ValueError:
-        raise InvalidInputError(f"host={shown!r}: the port is no number from 1 to 65535") from None
-    if not parts.hostname or any(character.isspace() for character in url):
-        raise InvalidInputError(f"host={shown!r} is no host; allowed: {DEFAULT_BASE_URL} or a host of your own")
-    if parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"):
-        raise InvalidInputError(
-            f"host={parts.hostname!r} has more than scheme, host and port; allowed: e.g. {DEFAULT_BASE_URL}"
-        )
-    if parts.scheme not in ("https", "http"):
-        raise InvalidInputError(f"host={shown!r}: the scheme is {parts.scheme!r}; allowed: https")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise InvalidInputError(
-            f"host={shown!r}: http would send the client secret in clear; allowed: https, or http to this machine"
-        )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
 
 
 class CriteoClient:
@@ -121,11 +81,15 @@ class CriteoClient:
     :param client_secret: its secret.
     :param grant_type: ``"client_credentials"`` or ``"refresh_token"``.
     :param refresh_token: for the latter.
+    :param refresh_tokens: where the newest refresh token is kept for other processes.
     :param base_url: scheme, host and port of the API.
     :param api_version: for every report type that it serves; each row's default where None.
     :param timeout: seconds to wait for a reply, and for each part of a file; a connection gets at most 10.
     :param products: further words for the User-Agent, e.g. ``"airflow/3.3.2"``.
     :param mask: told of every secret and token before anything can log it.
+    :param sleep: waits for so many seconds.
+    :param clock: seconds, monotonic.
+    :param today: the day in UTC, by which versions have ended.
     :raises InvalidInputError: one of these cannot be right.
     """
 
@@ -136,24 +100,31 @@ class CriteoClient:
         *,
         grant_type: str = "client_credentials",
         refresh_token: str | None = None,
-        base_url: str = DEFAULT_BASE_URL,
+        refresh_tokens: RefreshTokens | None = None,
+        base_url: str = http.DEFAULT_BASE_URL,
         api_version: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         products: tuple[str, ...] = (),
         mask: Mask = lambda secret: None,
+        sleep: Sleep = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = lambda: datetime.now(timezone.utc).date(),
     ) -> None:
-        self.base_url = normalized_base_url(base_url)
+        self.base_url = http.normalized_base_url(base_url)
         self.api_version = api_version
+        self._sleep = sleep
+        self._clock = clock
+        self._today = today
         self._timeout = (min(timeout, LONGEST_CONNECT), timeout)
-        self._user_agent = user_agent(*products)
-        credentials = Credentials(client_id, client_secret, grant_type, refresh_token)
-        self._source = token_source(credentials, self.base_url)
-        self._auth = BearerAuth(self._source, TokenFetch(self._timeout, self._user_agent, mask), self.base_url)
-        self._preview_is_retired = False
+        user_agent = http.user_agent(*products)
+        self._source = token_source(Credentials(client_id, client_secret, grant_type, refresh_token), self.base_url)
+        fetch = TokenFetch(self._timeout, user_agent, mask, refresh_tokens)
+        self._auth = BearerAuth(self._source, fetch, self.base_url)
+        self._retired: set[tuple[str, str]] = set()
         self._last = threading.local()
-        self.session = new_session()
+        self.session = http.new_session()
         self.session.auth = self._auth
-        self.session.headers.update({"User-Agent": self._user_agent, "Accept": "application/json"})
+        self.session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -196,33 +167,31 @@ class CriteoClient:
         :raises TransientError: no job was made, or (it says so) one may exist whose id did not arrive.
         :raises CriteoApiError: Criteo refused.
         """
-        row, version = self._row_and_version(report_type, api_version)
+        row = get_report_type(report_type)
+        versions = self._versions(row, api_version)
         require_account_id(account_id, row)
-        body = self._create_body(parse_attributes(attributes), row)
+        body = _create_body(parse_attributes(attributes), row, versions[0])
+        headers = {"Content-Type": "application/json"}
 
         def create() -> ReportJob:
             # A connection that was idle may be dead, and a POST on it lost without a trace: take a fresh one.
             self.session.close()
             try:
                 answer, request = self._ask(
-                    "POST", lambda served: row.create_url(served, account_id), row, version, data=body
+                    row.id,
+                    versions,
+                    lambda version: row.create_url(version, account_id),
+                    method="POST",
+                    data=body,
+                    headers=headers,
                 )
                 return answers.created_job(answer, row, request)
             except TransientError as error:
-                raise (_may_exist(error) if error.sent else error) from error.__cause__
+                raise (_may_exist(error) if error.sent else error) from None
 
-        job = patiently(create, Patience(quota_wait, again=lambda error: not error.sent))
+        job = Retry(quota_wait, again=lambda error: not error.sent, sleep=self._sleep).call(create)
         _log_warnings(job)
         return job
-
-    def _create_body(self, attributes: Attributes, row: ReportType) -> bytes:
-        values = sendable(attributes, row)
-        for doubt in doubts(values, row):
-            log.warning("%s (sent all the same: Criteo decides)", doubt)
-        data: dict[str, Any] = {"attributes": values}
-        if row.resource_type:
-            data["type"] = row.resource_type
-        return json.dumps({"data": data}, allow_nan=False).encode()
 
     # Status
 
@@ -237,11 +206,12 @@ class CriteoClient:
         :raises TransientError: a passing fault; the job's state is not known.
         :raises CriteoError: a definitive answer other than the job's description.
         """
-        row, version = self._row_and_version(report_type, api_version)
+        row = get_report_type(report_type)
+        versions = self._versions(row, api_version)
         report_id = require_report_id(report_id)
         self._last.rate_limit = None
         answer, request = self._ask(
-            "GET", lambda served: row.status_url(served, report_id), row, version, report_id=report_id
+            row.id, versions, lambda version: row.status_url(version, report_id), about=f" (report job {report_id})"
         )
         try:
             return answers.described_job(answer, row, report_id, request)
@@ -261,29 +231,16 @@ class CriteoClient:
 
         Passing faults and a used-up quota do not end the wait.
 
-        :param poll_interval: seconds between two polls.
+        :param poll_interval: seconds between two polls, at least 5.
         :param timeout: seconds.
         :raises ReportJobFailedError: the job ended without a file.
         :raises TimeoutError: it has not ended in time.
         """
-        end = time.monotonic() + timeout
-        while True:
-            wait = poll_interval
-            try:
-                job = self.get_report_job(report_id, report_type, api_version=api_version)
-                if job.state is JobState.DONE:
-                    return job
-                _refuse_end(job)
-                log.info("Report job %s is %s", report_id, job.status)
-            except RateLimitError as error:
-                wait = max(wait, error.retry_after or 0.0)
-                log.info("%s", error.reason)
-            except TransientError as error:
-                log.warning("%s", error)
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"report job {report_id} has not ended within {timeout:g} s")
-            time.sleep(min(wait, left))
+        wait = Wait(report_id, poll_interval=poll_interval, timeout=timeout, log=log, clock=self._clock)
+        while seconds := polled(wait, lambda: self.get_report_job(report_id, report_type, api_version=api_version)):
+            self._sleep(seconds)
+        assert wait.job is not None
+        return wait.job
 
     # Download
 
@@ -295,178 +252,275 @@ class CriteoClient:
         *,
         job: ReportJob | None = None,
         api_version: str | None = None,
+        quota_wait: float = LONGEST_QUOTA_WAIT,
     ) -> DownloadedReport:
         """Download the file of a job that is done, streamed and checked.
 
         :param report_id: what the create returned.
         :param destination: a path, which is replaced in one step; or a binary file, writable, seekable and empty.
         :param job: the job as described when it was done; asked for where not given.
+        :param quota_wait: seconds to wait in all for a used-up quota.
         :raises ReportNotReadyError: the job has not ended.
         :raises ReportJobFailedError: it ended without a file, or (``ReportExpiredError``) the file is gone.
         :raises TransientError: the file could not be had whole, after several tries.
         :raises CriteoApiError: Criteo refused.
         """
-        row, version = self._row_and_version(report_type, api_version)
+        row = get_report_type(report_type)
+        versions = self._versions(row, api_version)
         report_id = require_report_id(report_id)
-        job = job or patiently(lambda: self.get_report_job(report_id, report_type, api_version=api_version))
+        retry = Retry(quota_wait, sleep=self._sleep)
+        job = job or retry.call(lambda: self.get_report_job(report_id, report_type, api_version=api_version))
         _log_warnings(job)
-        _refuse_end(job)
-        if job.state is not JobState.DONE:
-            raise ReportNotReadyError(
-                200,
-                job.problems,
-                f"GET {row.status_url(version, report_id)}",
-                reason=f"report job {report_id} ({row.id}) is {job.status}",
-            )
+        if not answers.require_file(job):
+            request = f"GET {row.status_url(versions[0], report_id)}"
+            reason = f"report job {report_id} ({row.id}) is {job.status}"
+            raise ReportNotReadyError(200, job.problems, request, reason=reason)
         if isinstance(destination, (str, os.PathLike)):
-            with _replaced(Path(destination)) as file:
-                received = self._receive(file, job, row, version)
-            return replace(received, url=str(Path(destination).absolute()))
-        return self._receive(destination, job, row, version)
+            with new_file(Path(destination)) as file:
+                return self._receive(file, str(Path(destination).absolute()), job, row, versions, retry)
+        return self._receive(destination, "", job, row, versions, retry)
 
-    def _receive(self, file: IO[bytes], job: ReportJob, row: ReportType, version: str) -> DownloadedReport:
-        request = f"GET {row.output_url(version, job.report_id)}"
-
+    def _receive(
+        self, file: IO[bytes], url: str, job: ReportJob, row: ReportType, versions: Sequence[str], retry: Retry
+    ) -> DownloadedReport:
         return receive(
-            lambda headers: self._open_output(job, row, version, headers),
+            lambda: self._open_output(job, row, versions),
             file,
             job,
             row,
-            request=request,
+            url=url,
+            request=f"GET {row.output_url(versions[0], job.report_id)}",
             timeout=self._timeout,
             redact=self._source.redact,
+            retry=retry,
         )
 
-    @contextmanager
-    def _open_output(
-        self, job: ReportJob, row: ReportType, version: str, headers: dict[str, str]
-    ) -> Iterator[requests.Response]:
-        served = self._served(version, row)
-        path = row.output_url(served, job.report_id)
-        with transport.opened(
-            self.session,
-            "GET",
-            self.base_url + path,
-            request=f"GET {path}",
-            timeout=self._timeout,
-            redact=self._source.redact,
-            headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
-        ) as response:
-            self._notice(response.status_code, response.headers)
-            lost = response.status_code in row.lost_job_statuses
-            refused_part = response.status_code == 416 and "Range" in headers
-            if (200 <= response.status_code < 300 and not lost) or refused_part:
-                yield response
-                return
-            answer = transport.read_answer(response, f"GET {path}", self._timeout[1], self._source.redact)
-        if self._may_forward(answer, served, row):
-            self._preview_is_retired = True
-            with self._open_output(job, row, version, headers) as response:
-                _warn_preview_is_retired()
-                yield response
-            return
-        raise answers.error_for(answer, Call.DOWNLOAD, row, job.report_id, f"GET {path}")
+    def _open_output(self, job: ReportJob, row: ReportType, versions: Sequence[str]) -> requests.Response:
+        opened: list[requests.Response] = []
 
-    # Everything else
+        def ask(path: str, request: str) -> Answer:
+            response = self._sent("GET", path, request, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
+            if 200 <= response.status_code < 300 and response.status_code not in row.lost_job_statuses:
+                opened.append(response)
+                return Answer(response.status_code, response.headers, b"")
+            return self._read(response, request)
+
+        answer, request = self._in_service(
+            row.id, versions, lambda version: row.output_url(version, job.report_id), "GET", ask
+        )
+        if not opened:
+            raise answers.error_for(answer, Call.DOWNLOAD, row, job.report_id, request)
+        return opened[0]
+
+    # Accounts
+
+    def get_advertisers(self) -> list[dict[str, Any]]:
+        """The advertisers that the application may read, with ``id``, ``name`` and what else Criteo tells of each.
+
+        Source: https://developers.criteo.com/marketing-solutions/docs/get-my-advertisers
+
+        :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
+        """
+        return self._accounts(_ADVERTISERS)
+
+    def get_retail_media_accounts(self) -> list[dict[str, Any]]:
+        """The Retail Media accounts that the application may read, with ``id``, ``name`` and what else Criteo tells.
+
+        Source: https://developers.criteo.com/retail-media/docs/accounts
+
+        :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
+        """
+        return self._accounts(_RETAIL_MEDIA_ACCOUNTS)
 
     def describe_application(self) -> str:
         """Which accounts the application sees, e.g. ``"3 advertisers"``: one cheap call, at most two.
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        version = self.api_version or CURRENT_VERSION
         refused: CriteoError | None = None
-        for name, path in _ACCOUNT_PATHS:
-            url = path.format(version=version)
-            answer = self._exchange("GET", url, "")
-            if 200 <= answer.status_code < 300 and not answer.problems:
-                count = _account_count(name, answer)
-                if count:
-                    return f"{count} {name if count > 1 else name[:-1]}"
-                error: CriteoError = PermissionDeniedError(
-                    answer.status_code, (), f"GET {url}", reason=f"the list of {name} is empty"
-                )
-            else:
-                error = answers.error_for(answer, Call.CREATE, get_report_type(DEFAULT_REPORT_TYPE), "", f"GET {url}")
-            if not isinstance(error, PermissionDeniedError):
-                raise error
-            refused = refused or error
-        raise refused or CriteoError("Criteo named no accounts")
+        for accounts in (_ADVERTISERS, _RETAIL_MEDIA_ACCOUNTS):
+            try:
+                page, total = self._account_page(accounts, 0)
+            except PermissionDeniedError as error:
+                refused = refused or error
+                continue
+            if page:
+                return f"{total} {accounts.name if total > 1 else accounts.name[:-1]}"
+        raise refused or PermissionDeniedError(200, (), "GET " + _ADVERTISERS.path, reason=NO_ACCOUNTS)
 
-    def _row_and_version(self, report_type: str, api_version: str | None) -> tuple[ReportType, str]:
-        row = get_report_type(report_type)
-        return row, row.version(api_version or self.api_version)
+    def _accounts(self, accounts: _Accounts) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for index in itertools.count():
+            page, total = self._account_page(accounts, index)
+            found += page
+            if not page or len(found) >= total:
+                return found
+        raise AssertionError("itertools.count ends nowhere")
 
-    def _ask(
-        self, method: str, url: Callable[[str], str], row: ReportType, version: str, **options: Any
-    ) -> tuple[Answer, str]:
-        """One call; on a retired ``preview`` once more on ``experimental``."""
-        served = self._served(version, row)
-        report_id = options.pop("report_id", "")
-        answer = self._exchange(method, url(served), report_id, **options)
-        if self._may_forward(answer, served, row):
-            forwarded = self._exchange(method, url(EXPERIMENTAL_VERSION), report_id, **options)
-            if forwarded.status_code not in (404, 410):
-                self._preview_is_retired = True
-                _warn_preview_is_retired()
-            answer, served = forwarded, EXPERIMENTAL_VERSION
-        return answer, _request_name(method, url(served), report_id)
-
-    def _served(self, version: str, row: ReportType) -> str:
-        forward = self._preview_is_retired and version == PREVIEW_VERSION and EXPERIMENTAL_VERSION in row.versions
-        return EXPERIMENTAL_VERSION if forward else version
-
-    def _may_forward(self, answer: Answer, version: str, row: ReportType) -> bool:
-        return (
-            version == PREVIEW_VERSION
-            and answer.status_code in (404, 410)
-            and EXPERIMENTAL_VERSION in row.versions
-            and not answers.speaks_of_the_job(answer)
+    def _account_page(self, accounts: _Accounts, index: int) -> tuple[list[dict[str, Any]], int]:
+        """A page of accounts, and how many there are in all."""
+        query = f"?pageIndex={index}&pageSize={_ACCOUNTS_PER_PAGE}" if accounts.in_pages else ""
+        answer, request = self._ask(
+            accounts.name, self._account_versions(), lambda version: accounts.path.format(version=version) + query
+        )
+        if not answer.is_success or answer.problems:
+            raise answers.error_of_list(answer, request)
+        data = answer.json.get("data") if isinstance(answer.json, dict) else None
+        if not isinstance(data, list):
+            raise TransientError(answer.status_code, (), request, reason=f"the reply lists no {accounts.name}")
+        metadata = answer.json.get("metadata")
+        total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
+        return [_account(item) for item in data if isinstance(item, dict)], total if isinstance(total, int) else len(
+            data
         )
 
-    def _exchange(self, method: str, path: str, report_id: str, **options: Any) -> Answer:
-        if "data" in options:
-            options["headers"] = {"Content-Type": "application/json"}
-        answer = transport.exchange(
+    def _account_versions(self) -> tuple[str, ...]:
+        if self.api_version is None:
+            return (CURRENT_VERSION, *_NEXT_VERSIONS)
+        return _CHANNELS if self.api_version == PREVIEW_VERSION else (self.api_version,)
+
+    # One call
+
+    def _versions(self, row: ReportType, api_version: str | None) -> tuple[str, ...]:
+        """The version to ask in, and those to fall forward to when Criteo has retired it.
+
+        A version that was asked for is the only one; but experimental is the new name of preview.
+        """
+        asked = api_version or self.api_version
+        versions = [row.version(asked, self._today())]
+        if asked in (None, PREVIEW_VERSION):
+            while following := row.next_version(versions[-1], self._today()):
+                versions.append(following)
+        self._warn_of_end(versions)
+        return tuple(versions)
+
+    def _warn_of_end(self, versions: Sequence[str]) -> None:
+        end = VERSION_ENDS.get(versions[0])
+        if end is None or (end - self._today()).days > _DAYS_OF_WARNING:
+            return
+        lasting = [version for version in versions[1:] if VERSION_ENDS.get(version, date.max) > end]
+        _warn_once(
+            "end of version",
+            versions[0],
+            message=f"Criteo serves api_version {versions[0]!r} until {end}."
+            + (
+                f" The next one is {lasting[0]!r}: set api_version, on the connection or the operator."
+                if lasting
+                else ""
+            ),
+        )
+
+    def _in_service(
+        self,
+        route: str,
+        versions: Sequence[str],
+        url: Callable[[str], str],
+        method: str,
+        ask: Callable[[str, str], Answer],
+        about: str = "",
+    ) -> tuple[Answer, str]:
+        """Ask in the first version that Criteo serves: the one rule for versions that are retired.
+
+        A version is left for good only when another one has answered well.
+
+        :param route: what is asked, to remember the versions that no longer serve it.
+        :param versions: in order of preference.
+        :param about: what the request's name says beside method and path.
+        :return: the answer, and how messages name the request.
+        """
+        left = [version for version in versions if (route, version) not in self._retired] or [versions[-1]]
+        gone: list[str] = []
+        for version in left:
+            request = f"{method} {url(version)}{about}"
+            answer = ask(url(version), request)
+            if not answers.is_retired_route(answer):
+                break
+            gone.append(version)
+        if gone and answers.shows_service(answer):
+            self._retired.update((route, version) for version in gone)
+            _warn_once(
+                "retired",
+                gone[0],
+                message=f"Criteo no longer serves this call on api_version {gone[0]!r}; it was made on {version!r}. "
+                f"Set api_version to {version!r}, on the connection or the operator.",
+            )
+        return answer, request
+
+    def _ask(
+        self,
+        route: str,
+        versions: Sequence[str],
+        url: Callable[[str], str],
+        *,
+        method: str = "GET",
+        about: str = "",
+        **options: Any,
+    ) -> tuple[Answer, str]:
+        """Make a call and read its answer whole."""
+
+        def ask(path: str, request: str) -> Answer:
+            answer = self._read(self._sent(method, path, request, **options), request)
+            if answer.meant_status == 401 != answer.status_code:
+                self._auth.renew()
+                answer = self._read(self._sent(method, path, request, **options), request)
+            return answer
+
+        return self._in_service(route, versions, url, method, ask, about)
+
+    def _sent(self, method: str, path: str, request: str, **options: Any) -> requests.Response:
+        response = http.send(
             self.session,
             method,
             self.base_url + path,
-            request=_request_name(method, path, report_id),
+            request=request,
             timeout=self._timeout,
             redact=self._source.redact,
             **options,
         )
-        self._notice(answer.status_code, answer.headers, answer)
+        self._last.rate_limit = rate_limit_of(response.headers)
+        self._tell_of_deprecation(
+            f"{name}: {response.headers[name]}" for name in ("Deprecation", "Sunset") if response.headers.get(name)
+        )
+        return response
+
+    def _read(self, response: requests.Response, request: str) -> Answer:
+        answer = http.read(response, request, self._timeout, self._source.redact)
+        self._tell_of_deprecation(warning.gist for warning in answer.warnings if warning.type == "deprecation")
         return answer
 
-    def _notice(self, status: int, headers: Any, answer: Answer | None = None) -> None:
-        """Keep what the reply tells of the quota, and pass on once what it tells of deprecation."""
-        self._last.rate_limit = rate_limit_of(headers)
-        redact = self._source.redact
-        notices = [f"{name}: {redact(headers[name])}" for name in ("Deprecation", "Sunset") if headers.get(name)]
-        warnings = [warning for warning in (answer.warnings if answer else ()) if warning.type == "deprecation"]
-        if notices or warnings:
-            _warn_once(
-                "deprecation",
-                self.base_url,
-                *notices,
-                *(warning.gist for warning in warnings),
-                message=f"Criteo announces a deprecation: {'; '.join([*notices, *map(str, warnings)])}",
-            )
+    def _tell_of_deprecation(self, notices: Iterable[str]) -> None:
+        for notice in map(self._source.redact, notices):
+            _warn_once("deprecation", self.base_url, notice, message=f"Criteo announces a deprecation: {notice}")
 
 
-def _request_name(method: str, path: str, report_id: str) -> str:
-    return f"{method} {path}" + (f" (report job {report_id})" if report_id else "")
+@dataclass(frozen=True)
+class _Accounts:
+    """A list of accounts: what it is of, where it is, and whether it comes in pages."""
+
+    name: str
+    path: str
+    in_pages: bool
 
 
-def _account_count(name: str, answer: Answer) -> int:
-    data = answer.json.get("data") if isinstance(answer.json, dict) else None
-    if not isinstance(data, list):
-        raise TransientError(answer.status_code, (), "", reason=f"the reply lists no {name}")
-    # Criteo gives the Retail Media accounts in pages of 25.
-    metadata = answer.json.get("metadata")
-    total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
-    return total if isinstance(total, int) else len(data)
+_ADVERTISERS = _Accounts("advertisers", "/{version}/advertisers/me", in_pages=False)
+_RETAIL_MEDIA_ACCOUNTS = _Accounts("Retail Media accounts", "/{version}/retail-media/accounts", in_pages=True)
+
+
+def _account(item: dict[str, Any]) -> dict[str, Any]:
+    """An account on one level; its id as text."""
+    attributes = item.get("attributes")
+    told = attributes if isinstance(attributes, dict) else {}
+    return {**told, "id": str(item.get("id", "")), "name": str(told.get("name") or told.get("advertiserName") or "")}
+
+
+def _create_body(attributes: Attributes, row: ReportType, version: str) -> bytes:
+    values = as_json(attributes, row)
+    for doubt in unknown_or_missing(values, row, version):
+        log.warning("%s (sent all the same: Criteo decides)", doubt)
+    data: dict[str, Any] = {"attributes": values}
+    if row.resource_type:
+        data["type"] = row.resource_type
+    return json.dumps({"data": data}, allow_nan=False).encode()
 
 
 def _may_exist(error: TransientError) -> TransientError:
@@ -475,33 +529,7 @@ def _may_exist(error: TransientError) -> TransientError:
     )
 
 
-def _refuse_end(job: ReportJob) -> None:
-    if job.state is JobState.FAILED:
-        raise ReportJobFailedError(job)
-    if job.state is JobState.EXPIRED:
-        raise ReportExpiredError(job)
-
-
 def _log_warnings(job: ReportJob) -> None:
     for warning in job.warnings:
         if warning.type != "deprecation":
             log.warning("Criteo warns about report job %s: %s", job.report_id, warning)
-
-
-def _warn_preview_is_retired() -> None:
-    _warn_once(
-        "preview",
-        message=(
-            "Criteo no longer serves this call on api_version 'preview'; it was made on 'experimental'. Set "
-            "api_version to 'experimental', on the connection or the operator."
-        ),
-    )
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the path's place in one step when all went well, and is gone when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with UnnamedFile(path.parent) as file:
-        yield file.handle
-        file.publish(path)

@@ -16,6 +16,9 @@ from airflow_provider_criteo.api.models import Problem, RateLimit, ReportJob, pr
 class CriteoError(Exception):
     """Anything that goes wrong between the provider and Criteo."""
 
+    status_code: int = 0
+    """The HTTP status of Criteo's answer; 0 where there was none."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own calls the class with the message, which is not what the classes here are made from.
         return _unpickled, (type(self), self.args), self.__dict__
@@ -84,7 +87,10 @@ class PermissionDeniedError(CriteoApiError):
 class ReportJobNotFoundError(CriteoApiError):
     """Criteo does not know the job."""
 
-    advice = "check the report id, the report type and the connection it was created with; else create it again."
+    advice = (
+        "check the report id; create, wait and download need the same report_type and the same connection. "
+        "Else create it again."
+    )
 
 
 class RateLimitError(CriteoApiError):
@@ -125,9 +131,11 @@ class RateLimitError(CriteoApiError):
         )
 
     @classmethod
-    def from_rate(cls, rate: RateLimit, problems: Iterable[Problem] = (), request: str = "") -> RateLimitError:
-        """The error for a 429 with those headers."""
-        return cls(429, problems, request, reset_at=rate.reset_at, limit=rate.limit, retry_after=rate.reset_in)
+    def from_rate(
+        cls, rate: RateLimit, problems: Iterable[Problem] = (), request: str = "", *, status_code: int = 429
+    ) -> RateLimitError:
+        """The error for a used-up quota, with what the headers tell of it."""
+        return cls(status_code, problems, request, reset_at=rate.reset_at, limit=rate.limit, retry_after=rate.reset_in)
 
 
 class ValidationError(CriteoApiError):
@@ -148,6 +156,7 @@ class TransientError(CriteoApiError):
     """A passing fault: no connection, a timeout, a 5xx, a reply that is not Criteo's.
 
     :param sent: whether Criteo may have received and acted on the request.
+    :param retry_after: seconds after which the reply says to come back, if it does.
     """
 
     advice = "let the task retry; https://status.criteo.com tells of outages."
@@ -161,9 +170,17 @@ class TransientError(CriteoApiError):
         reason: str = "",
         advice: str = "",
         sent: bool = True,
+        retry_after: float | None = None,
     ) -> None:
         self.sent = sent
+        self.retry_after = retry_after
         super().__init__(status_code, problems, request, reason=reason, advice=advice)
+
+
+class UnavailableError(TransientError):
+    """What the provider itself needs could not be asked: the connection could not be looked up."""
+
+    advice = "see to what Airflow needs for it: its secrets backend, its API server, its database; then let it retry."
 
 
 class ReportNotReadyError(CriteoApiError):
@@ -204,4 +221,5 @@ class ReportExpiredError(ReportJobFailedError, CriteoApiError):
 def describe_end(job: ReportJob) -> str:
     """How a job ended, with all that Criteo said of it."""
     heading = f"Criteo report job {job.report_id} ({job.report_type}) ended as {job.status}"
-    return f"{heading}: {job.message}".rstrip(": ") + problem_lines(job.problems)
+    warnings = "".join(f"\n  warning: {warning}" for warning in job.warnings)
+    return f"{heading}: {job.message}".rstrip(": ") + problem_lines(job.problems) + warnings

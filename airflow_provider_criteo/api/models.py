@@ -5,6 +5,8 @@ Sources: ``CommonProblem``, ``ExportStatusModel`` and ``StatusResponse`` of Crit
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,24 +16,35 @@ from typing import Any
 import pendulum
 from pendulum import DateTime
 
-_SHOWN_PROBLEMS = 50
-_SHOWN_CHARACTERS = 1_000
-_MAX_PROBLEMS_KEPT = 100
+_LONGEST_TEXT = 1_000
+_LONGEST_NAME = 200
+_LONGEST_SOURCE = 600
+_MOST_BYTES_OF_PROBLEMS = 12 * 1024
+"""Of one list, as JSON: a job with its errors and warnings, an exception and an event then stay below 64 KiB."""
 
 
-class JobState(str, Enum):
-    """What has become of a report job, whatever word its report type has for it."""
+def one_line(text: str) -> str:
+    """The text on one line that is safe in a log: control and direction characters are shown escaped."""
+    line = " ".join(text.encode(errors="replace").decode().split())
+    return "".join(map(_shown, line)) if not (line.isascii() and line.isprintable()) else line
 
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the job will never change again."""
-        return self in (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
+def _shown(character: str) -> str:
+    # Cc: escape sequences of terminals, NULs; Cf: what turns the direction of text, or is not seen; Zl, Zp: line ends.
+    unsafe = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+    return ascii(character)[1:-1] if unsafe else character
+
+
+def shortened(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """The text, or its beginning and how much is missing.
+
+    :param longest: characters that are kept.
+    """
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest} characters more)"
+
+
+def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
+    return "" if value is None else shortened(one_line(str(value)), longest)
 
 
 @dataclass(frozen=True)
@@ -55,20 +68,15 @@ class Problem:
         """Read a problem, whatever its shape: what is no object becomes the detail."""
         if not isinstance(value, Mapping):
             return cls(detail=_text(value))
-        source = value.get("source")
         return cls(
-            type=_text(value.get("type")),
-            code=_text(value.get("code")),
+            type=_text(value.get("type"), _LONGEST_NAME),
+            code=_text(value.get("code"), _LONGEST_NAME),
             title=_text(value.get("title")),
             detail=_text(value.get("detail")),
-            instance=_text(value.get("instance")),
-            source=(
-                {str(key): _text(item) for key, item in source.items()}
-                if isinstance(source, Mapping)
-                else ({"source": _text(source)} if source else {})
-            ),
-            stack_trace=_text(value.get("stackTrace")),
-            trace_id=_text(value.get("traceId")) or _text(value.get("traceIdentifier")),
+            instance=_text(value.get("instance"), _LONGEST_NAME),
+            source=_source(value.get("source")),
+            stack_trace=_text(value.get("stackTrace"), _LONGEST_NAME),
+            trace_id=_text(value.get("traceId") or value.get("traceIdentifier"), _LONGEST_NAME),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -92,42 +100,78 @@ class Problem:
 
     def __str__(self) -> str:
         heading = " ".join(part for part in (f"[{self.type}]" if self.type else "", self.code) if part)
-        text = " ".join(part for part in (self.title, self.detail) if part)
         located = [f"source: {key}={value}" for key, value in self.source.items()]
         if self.instance:
             located.append(f"instance: {self.instance}")
         if self.trace_id:
             located.append(f"traceId: {self.trace_id}")
-        line = ": ".join(part for part in (heading, text) if part)
+        line = ": ".join(part for part in (heading, _sentences(self.title, self.detail)) if part)
         return f"{line} ({'; '.join(located)})" if located else line or "(an empty problem)"
 
 
+def _source(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        return {"source": _text(value, _LONGEST_SOURCE)} if value else {}
+    source: dict[str, str] = {}
+    left = _LONGEST_SOURCE
+    for key, item in value.items():
+        if left <= 0:
+            source["..."] = f"{len(value) - len(source)} entries more"
+            break
+        name = _text(key, _LONGEST_NAME)
+        source[name] = _text(item, _LONGEST_NAME)
+        left -= len(name) + len(source[name])
+    return source
+
+
+def _sentences(*texts: str) -> str:
+    said = [text for text in texts if text]
+    ended = (text if text.endswith((".", "!", "?", ":", ";", "...")) else f"{text}." for text in said[:-1])
+    return " ".join([*ended, *said[-1:]])
+
+
 def problems_from_json(value: object) -> tuple[Problem, ...]:
-    """The problems in an ``errors`` or ``warnings`` value, which may be null or of a wrong type."""
+    """The problems in an ``errors`` or ``warnings`` value, which may be null or of a wrong type.
+
+    A list without end is cut, and its last problem then says so.
+    """
     if not value:
         return ()
-    return tuple(Problem.from_json(item) for item in (value if isinstance(value, list) else [value]))
+    return bounded(map(Problem.from_json, value if isinstance(value, list) else [value]))
+
+
+def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """As many problems as a log can take; the last says how many are missing."""
+    kept: list[Problem] = []
+    left = _MOST_BYTES_OF_PROBLEMS
+    waiting = iter(problems)
+    for problem in waiting:
+        left -= len(json.dumps(problem.to_json()))
+        if kept and left < 0:
+            missing = 1 + sum(1 for _ in waiting)
+            return (*kept, Problem(title=f"... and {missing} more problems"))
+        kept.append(problem)
+    return tuple(kept)
 
 
 def problem_lines(problems: Iterable[Problem]) -> str:
-    """One indented line per problem, for a message; a very long list is cut and says so."""
-    listed = list(problems)
-    lines = [f"\n  {problem}" for problem in listed[:_SHOWN_PROBLEMS]]
-    if len(listed) > _SHOWN_PROBLEMS:
-        lines.append(f"\n  ... and {len(listed) - _SHOWN_PROBLEMS} more problems")
-    return "".join(lines)
+    """One indented line per problem, for a message."""
+    return "".join(f"\n  {problem}" for problem in problems)
 
 
-def one_line(text: str) -> str:
-    """The text on one line, without what neither Airflow's processes nor PostgreSQL can pass on: half characters, NULs."""
-    return " ".join(text.encode(errors="replace").decode().replace("\0", "").split())
+class JobState(str, Enum):
+    """What has become of a report job, whatever word its report type has for it."""
 
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    text = one_line(str(value))
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job will never change again."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -158,19 +202,19 @@ class ReportJob:
     row_count: int | None = None
     size_bytes: int | None = None
     md5: str | None = None
-    created_at: DateTime | None = field(default=None)
-    expires_at: DateTime | None = field(default=None)
+    created_at: DateTime | None = None
+    expires_at: DateTime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The job as plain JSON values, e.g. for a trigger's event; a huge list of problems is cut."""
+        """The job as plain JSON values, e.g. for a trigger's event."""
         return {
             "report_id": self.report_id,
             "report_type": self.report_type,
             "status": self.status,
             "state": self.state.value,
             "message": self.message,
-            "problems": [problem.to_json() for problem in self.problems[:_MAX_PROBLEMS_KEPT]],
-            "warnings": [problem.to_json() for problem in self.warnings[:_MAX_PROBLEMS_KEPT]],
+            "problems": [problem.to_json() for problem in self.problems],
+            "warnings": [problem.to_json() for problem in self.warnings],
             "row_count": self.row_count,
             "size_bytes": self.size_bytes,
             "md5": self.md5,

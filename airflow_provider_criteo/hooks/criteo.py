@@ -5,24 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
+from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.attributes import parse_attributes
+from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
+from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
+from airflow_provider_criteo.utils.destination import Destination
+from airflow_provider_criteo.utils.observability import count, file_written
 
 if TYPE_CHECKING:
     import requests
-    from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_criteo.api.client import CriteoClient
     from airflow_provider_criteo.api.download import DownloadedReport
-    from airflow_provider_criteo.api.exceptions import CriteoApiError
     from airflow_provider_criteo.api.models import ReportJob
-    from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 _TEST_TIMEOUT = 3.0
 _TEST_DEADLINE = 9.0
@@ -52,15 +54,24 @@ class CriteoHook(BaseHook):
         """The API client of the connection; makes no call until it is used.
 
         :raises InvalidInputError: a field of the connection cannot be right.
+        :raises UnavailableError: there is no such connection, or what keeps it does not answer.
         """
-        connection = self.get_connection(self.criteo_conn_id)
-        return client_of(connection_settings(connection), mask_secret)
+        return client_of(self._settings())
+
+    def _settings(self) -> ConnectionSettings:
+        try:
+            connection = self.get_connection(self.criteo_conn_id)
+        except Exception as error:
+            raise cannot_look_up(self.criteo_conn_id, error) from error
+        return ConnectionSettings.from_connection(connection)
+
+    def close(self) -> None:
+        """Close the client's connections, if there are any."""
+        if "client" in self.__dict__:
+            self.client.close()
 
     def get_conn(self) -> requests.Session:
-        """A session that authenticates calls to the connection's host, for any other call to Criteo's API.
-
-        Asked not to follow redirects, it leaves a response's ``next`` empty.
-        """
+        """A session that authenticates calls to the connection's host, for any other call to Criteo's API."""
         return self.client.session
 
     def create_report_job(
@@ -79,9 +90,7 @@ class CriteoHook(BaseHook):
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         """
         options = {} if quota_wait is None else {"quota_wait": quota_wait}
-        with as_task_exceptions():
-            from airflow_provider_criteo.api.attributes import parse_attributes
-
+        with as_task_exceptions(self.criteo_conn_id):
             return self.client.create_report_job(
                 report_type, parse_attributes(attributes), account_id, api_version=self.api_version, **options
             )
@@ -92,7 +101,7 @@ class CriteoHook(BaseHook):
         :param report_id: what the create returned.
         :param report_type: an id of the catalogue.
         """
-        with as_task_exceptions():
+        with as_task_exceptions(self.criteo_conn_id):
             return self.client.get_report_job(report_id, report_type, api_version=self.api_version)
 
     def download_report(
@@ -104,6 +113,8 @@ class CriteoHook(BaseHook):
         destination_conn_id: str | None = None,
         overwrite: bool = True,
         job: ReportJob | None = None,
+        quota_wait: float | None = None,
+        before_publish: Callable[[DownloadedReport], None] = lambda report: None,
     ) -> DownloadedReport:
         """Download the file of a job that is done, in one step: a reader sees the whole file or none.
 
@@ -113,15 +124,19 @@ class CriteoHook(BaseHook):
         :param destination_conn_id: the Airflow connection of the object storage.
         :param overwrite: whether a file that stands there is replaced; else it is an error.
         :param job: the job as described when it was done; asked for where not given.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        :param before_publish: told of the file when it is whole, and not yet in its place.
         """
-        from airflow_provider_criteo.hooks.destination import Destination
-        from airflow_provider_criteo.hooks.observability import count, file_written
-
+        options = {} if quota_wait is None else {"quota_wait": quota_wait}
+        client = self.client  # here, as what is raised below is taken for the storage's
         target = Destination(destination, destination_conn_id, overwrite=overwrite)
-        target.require_free()
-        with as_task_exceptions(), target.new_file() as file:
-            received = self.client.download_report(report_id, file, report_type, job=job, api_version=self.api_version)
-        report = replace(received, url=target.url)
+        target.require_writable()
+        with as_task_exceptions(self.criteo_conn_id), target.new_file() as file:
+            received = client.download_report(
+                report_id, file, report_type, job=job, api_version=self.api_version, **options
+            )
+            report = replace(received, url=target.url)
+            before_publish(report)
         file_written(self, target.url)
         count("download_bytes", report.size_bytes)
         return report
@@ -135,13 +150,10 @@ class CriteoHook(BaseHook):
         return result[0] if result else (False, f"Criteo did not answer within {_TEST_DEADLINE:g} s.")
 
     def _tested(self) -> tuple[bool, str]:
-        from airflow_provider_criteo.api import exceptions as api_exceptions
-
         try:
-            settings = connection_settings(self.get_connection(self.criteo_conn_id))
+            settings = self._settings()
             settings = replace(settings, timeout=min(settings.timeout or _TEST_TIMEOUT, _TEST_TIMEOUT))
-            client = client_of(settings, mask_secret)
-            with client:
+            with client_of(settings) as client:
                 accounts = client.describe_application()
             return True, f"Criteo answers for client id {settings.client_id}: it sees {accounts}."
         except api_exceptions.PermissionDeniedError as error:
@@ -174,12 +186,12 @@ class CriteoHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The connection form's extra fields of Airflow before 3.2; the same as the provider info's."""
-        from airflow_provider_criteo.hooks.form import widgets
+        from airflow_provider_criteo.utils.connection_form import widgets
 
         return widgets(_form()["conn-fields"])
 
 
-def _told(error: CriteoApiError, reason: str = "", advice: str = "") -> str:
+def _told(error: api_exceptions.CriteoApiError, reason: str = "", advice: str = "") -> str:
     """What a test says of an error: whole sentences, as the UI joins lines, and no brackets, which the CLI drops."""
     request = f"{error.request} was answered {error.status_code}" if error.status_code else f"{error.request} failed"
     reason = reason or error.reason or "Criteo refused"
@@ -195,63 +207,3 @@ def _told(error: CriteoApiError, reason: str = "", advice: str = "") -> str:
 def _form() -> dict[str, Any]:
     form: dict[str, Any] = get_provider_info()["connection-types"][0]
     return form
-
-
-def mask_secret(secret: str) -> None:
-    """Keep a secret out of Airflow's logs."""
-    try:
-        from airflow.sdk.log import mask_secret as mask
-    except ImportError:
-        try:
-            # Airflow 3.0
-            from airflow.sdk.execution_time.secrets_masker import mask_secret as mask  # type: ignore[no-redef]
-        except ImportError:
-            # Airflow 2
-            from airflow.utils.log.secrets_masker import mask_secret as mask  # type: ignore[import-not-found, no-redef]
-    mask(secret)
-
-
-def connection_settings(connection: Connection) -> ConnectionSettings:
-    """What the connection says.
-
-    :raises InvalidInputError: a field of it cannot be right.
-    """
-    from airflow_provider_criteo.hooks.settings import ConnectionSettings
-
-    return ConnectionSettings.from_connection(connection)
-
-
-def client_of(settings: ConnectionSettings, mask: Callable[[str], None]) -> CriteoClient:
-    """The API client for a connection's settings."""
-    from airflow_provider_criteo.api.client import DEFAULT_TIMEOUT, CriteoClient
-
-    for secret in settings.secrets:
-        mask(secret)
-    with as_task_exceptions():
-        return CriteoClient(
-            settings.client_id,
-            settings.client_secret,
-            grant_type=settings.grant_type,
-            refresh_token=settings.refresh_token,
-            base_url=settings.base_url,
-            api_version=settings.api_version,
-            timeout=settings.timeout or DEFAULT_TIMEOUT,
-            products=(f"apache-airflow/{_airflow_version()}",),
-            mask=mask,
-        )
-
-
-@cache  # reading it takes longer than all else that makes a client
-def _airflow_version() -> str:
-    from importlib.metadata import version
-
-    return version("apache-airflow")
-
-
-def check_report_type(report_type: Any, api_version: str | None = None) -> None:
-    """Check that a report type exists and that the version serves it.
-
-    :raises InvalidInputError: not so; the message has the valid ones and the nearest.
-    """
-    with as_task_exceptions():
-        get_report_type(report_type).version(api_version)

@@ -4,47 +4,39 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
 
-from airflow_provider_criteo.api import exceptions as api_exceptions
-from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
-from airflow_provider_criteo.exceptions import InvalidInputError, error_from_json
-from airflow_provider_criteo.hooks.criteo import CriteoHook
-from airflow_provider_criteo.hooks.observability import count
-from airflow_provider_criteo.hooks.waiting import (
-    SHORTEST_POLL_INTERVAL,
-    WaitLog,
-    passing,
-    require_done,
-    spread_after_reset,
-)
-from airflow_provider_criteo.operators._arguments import (
-    check_constants,
-    check_flags,
-    check_report_id,
-    required_report_id,
-)
-from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
+from airflow_provider_criteo.api.answers import require_file
+from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
+from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.operators.base import CriteoBaseOperator
+from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
+from airflow_provider_criteo.utils.observability import count
+from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_criteo.api.models import ReportJob
+
 _SHORTEST_SAFE_RESCHEDULE = 15.0
-_TRIGGER_TIMEOUT_MARGIN = 60.0
 
 
-class ReportJobStatusSensor(BaseSensorOperator):
+class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
     """Wait until a report job is done; fail without retry, with all that Criteo said, when it ended otherwise.
 
     A used-up quota, a lost connection, a 5xx, a page that is not Criteo's: none of them ends the wait. Only a
@@ -55,166 +47,172 @@ class ReportJobStatusSensor(BaseSensorOperator):
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of the report type's default (templated).
     :param deferrable: wait in the triggerer, without a worker; default from ``[operators] default_deferrable``.
-    :param end_from_trigger: when deferred, end the task from the triggerer, without a second worker.
     :param mode: ``"reschedule"`` gives the worker back between two polls, ``"poke"`` keeps it.
     :param poke_interval: seconds between two polls, at least 5.
-    :param timeout: seconds of the whole wait.
+    :param timeout: seconds of the whole wait; ``execution_timeout`` bounds it, too.
     :return: the report id, so that a download chains on ``.output``.
     :raises InvalidInputError: an argument cannot be right.
     :raises ReportJobFailedError: the job ended without a file.
     :raises AirflowSensorTimeout: it has not ended in time.
     """
 
-    template_fields: Sequence[str] = ("report_id", "report_type", "criteo_conn_id", "api_version")
-    operator_extra_links = (ReportTypeDocumentationLink(),)
+    template_fields: Sequence[str] = ("report_id", *CriteoBaseOperator.template_fields)
     ui_color = "#fff3e5"
 
     def __init__(
         self,
         *,
-        report_id: str,
-        report_type: str = DEFAULT_REPORT_TYPE,
-        criteo_conn_id: str = CriteoHook.default_conn_name,
-        api_version: str | None = None,
+        report_id: str | Any,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        end_from_trigger: bool = False,
         mode: str = "reschedule",
         poke_interval: timedelta | float = 60.0,
         timeout: timedelta | float = 6 * 60 * 60,
         **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(
+            mode=mode,
+            poke_interval=seconds("poke_interval", poke_interval, SHORTEST_POLL_INTERVAL),
+            timeout=seconds("timeout", timeout, 0),
+            **kwargs,
+        )
         self.report_id = report_id
-        self.report_type = report_type
-        self.criteo_conn_id = criteo_conn_id
-        self.api_version = api_version
         self.deferrable = deferrable
-        self.end_from_trigger = end_from_trigger
-        self._not_before = 0.0
-        self._wait_log: WaitLog | None = None
-        check_constants(report_type=report_type, api_version=api_version, criteo_conn_id=criteo_conn_id)
-        check_report_id(report_id)
-        check_flags(deferrable=deferrable, end_from_trigger=end_from_trigger)
-        self._check_poke_interval()
-
-    def _check_poke_interval(self) -> None:
-        if self.poke_interval < SHORTEST_POLL_INTERVAL:
-            raise InvalidInputError(
-                f"poke_interval={self.poke_interval:g}; allowed: at least {SHORTEST_POLL_INTERVAL:g} seconds, as Criteo "
-                "asks not to be polled more often"
-            )
-        if self.mode == "reschedule" and not self.deferrable and self.poke_interval < _SHORTEST_SAFE_RESCHEDULE:
+        check_report_id(self)
+        check_flags(deferrable=deferrable)
+        if self.reschedule and not deferrable and self.poke_interval < _SHORTEST_SAFE_RESCHEDULE:
             warnings.warn(
                 f"poke_interval={self.poke_interval:g} is close to Airflow's worker heartbeat of 5 s: Airflow 3.3.2 can "
                 f"fail sensors that are rescheduled so soon. Use at least {_SHORTEST_SAFE_RESCHEDULE:g} seconds, or "
                 "deferrable=True.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=2,
             )
 
     def execute(self, context: Context) -> Any:
         """Wait for the job."""
-        started = time.time()
-        if not self.deferrable:
-            return super().execute(context)
-        if self._first_poke(context):
-            return self.report_id
-        if self.end_from_trigger and self.do_xcom_push:
-            # Now and not by the trigger's event: the XComs of that reach the next task as JSON text (seen on 3.3.2).
-            context["ti"].xcom_push(key="return_value", value=required_report_id(self.report_id))
-        return self._defer(started)
+        with closing(self.hook), self._as_the_flags_say():
+            deadline = self._deadline(context)
+            wait = self._wait(context, deadline)
+            while wait_seconds := self._poked(wait, deadline):
+                if self.deferrable:
+                    self._defer(wait_seconds, deadline)
+                elif self.reschedule and not wait.is_in_doubt:
+                    raise AirflowRescheduleException(datetime.now(timezone.utc) + timedelta(seconds=wait_seconds))
+                else:
+                    # Between two processes nothing is remembered: in doubt, this one asks again.
+                    time.sleep(min(wait_seconds, SHORTEST_POLL_INTERVAL) if self.reschedule else wait_seconds)
+        return wait.report_id
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        report_id = required_report_id(self.report_id)
-        wait_log = self._wait_log = self._wait_log or WaitLog(self.log, report_id)
-        self._not_before = 0.0
-        count("polls")
+        deadline = self._deadline(context)
+        wait = self._wait(context, deadline)
+        done = self._poked(wait, deadline) is None
+        return PokeReturnValue(done, wait.report_id if done else None)
+
+    def _poked(self, wait: Wait, deadline: Deadline) -> float | None:
+        def get_report_job() -> ReportJob:
+            count("polls")
+            return self.hook.get_report_job(wait.report_id, self.report_type)
+
         try:
-            job = self._hook().get_report_job(report_id, self.report_type)
-        except api_exceptions.CriteoError as error:
-            if not passing(error):
-                raise
-            if isinstance(error, api_exceptions.RateLimitError):
-                count("rate_limited")
-                self._not_before = time.time() + (error.retry_after or 0.0)
-            wait_log.fault(error)
-            return PokeReturnValue(False)
-        done = require_done(job)
-        wait_log.job(job, None if done else self.poke_interval)
-        return PokeReturnValue(done, report_id if done else None)
-
-    def _hook(self) -> CriteoHook:
-        return CriteoHook(self.criteo_conn_id, self.api_version)
-
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        wait: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        wait = max(wait, SHORTEST_POLL_INTERVAL)
-        if self._not_before:
-            until_reset = self._not_before - time.time() + spread_after_reset(run_duration())
-            wait = max(wait, min(until_reset, max(self.timeout - run_duration(), SHORTEST_POLL_INTERVAL)))
-            self.log.info("Criteo's quota is used up; the next poll comes in %.0f s", wait)
-        return wait
-
-    # Deferrable
-
-    def _first_poke(self, context: Context) -> bool:
-        """Poke once, with the meaning that Airflow's sensors give to what goes wrong."""
-        try:
-            return bool(self.poke(context))
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                flag = "soft_fail" if self.soft_fail else "never_fail"
-                raise AirflowSkipException(f"Skipping due to {flag} is set to True.") from error
+            with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
+                return polled(wait, get_report_job)
+        except (AirflowFailException, AirflowSensorTimeout):
             raise
-        except Exception as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+        except Exception:
             if not self.silent_fail:
                 raise
             self.log.exception("Sensor poke failed")
-            return False
+            with deadline.as_airflow_timeout():
+                return wait.next_poll()
 
-    def _defer(self, started: float) -> None:
+    def _wait(self, context: Context, deadline: Deadline) -> Wait:
+        return Wait(
+            required_report_id(self.report_id),
+            poll_interval=self.poke_interval,
+            timeout=deadline.timeout,
+            started=deadline.started,
+            exponential_backoff=bool(self.exponential_backoff),
+            max_wait=self._max_wait_seconds,
+            answered=self._first_poked_at(context) is not None,
+            log=self.log,
+        )
+
+    @property
+    def _max_wait_seconds(self) -> float | None:
+        return self.max_wait.total_seconds() if self.max_wait else None
+
+    def _deadline(self, context: Context) -> Deadline:
+        return Deadline.of(self, self._first_poked_at(context))
+
+    def _first_poked_at(self, context: Context) -> float | None:
+        """When this wait was first rescheduled, epoch seconds; None for its first poke."""
+        ti = context.get("ti")
+        if not self.reschedule or self.deferrable or ti is None:
+            return None
+        if hasattr(ti, "get_first_reschedule_date"):
+            first = ti.get_first_reschedule_date(context)
+        else:
+            # Airflow 2
+            from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]
+
+            first_try = (ti.max_tries or 0) - (self.retries or 0) + 1
+            first = _orig_start_date(self.dag_id, self.task_id, ti.run_id, ti.map_index, first_try)
+        return first.timestamp() if first else None
+
+    @contextmanager
+    def _as_the_flags_say(self) -> Iterator[None]:
+        """``soft_fail`` and ``never_fail``, as Airflow's sensors have them; a timeout is not spared by the latter."""
+        try:
+            yield
+        except (AirflowSkipException, AirflowRescheduleException):
+            raise
+        except AirflowSensorTimeout as error:
+            raise (_skipped("soft_fail") if self.soft_fail else error) from error.__cause__
+        except (AirflowFailException, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise _skipped("soft_fail" if self.soft_fail else "never_fail") from error
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise _skipped("never_fail") from error
+            raise
+
+    # Deferrable
+
+    def _defer(self, wait_seconds: float, deadline: Deadline) -> None:
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
-        now = time.time()
-        max_wait = max(self.max_wait.total_seconds(), SHORTEST_POLL_INTERVAL) if self.max_wait else None
-        first_poll_at = max(now + self.poke_interval, self._not_before)
         self.log.info(
             "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s",
             self.report_id,
-            timedelta(seconds=self.timeout),
-            first_poll_at - now,
+            timedelta(seconds=deadline.timeout),
+            wait_seconds,
         )
         self.defer(
             trigger=ReportJobTrigger(
                 report_id=required_report_id(self.report_id),
                 report_type=self.report_type,
                 criteo_conn_id=self.criteo_conn_id,
-                api_version=self.api_version,
+                api_version=self.api_version or None,
                 poll_interval=self.poke_interval,
-                end_time=started + self.timeout,
-                exponential_backoff=self.exponential_backoff,
-                max_wait=max_wait,
-                first_poll_at=first_poll_at,
-                end_task=self.end_from_trigger,
-                # Airflow 3.3 sends a task that fails from a trigger to its next try; a failed report needs none.
-                end_failed_task=not self.retries,
-                soft_fail=self.soft_fail,
-                never_fail=self.never_fail,
+                end_time=deadline.end,
+                started=deadline.started,
+                of_execution=deadline.of_execution,
+                exponential_backoff=bool(self.exponential_backoff),
+                max_wait=self._max_wait_seconds,
+                first_poll_at=time.time() + wait_seconds,
             ),
             method_name="execute_complete",
-            # The trigger itself ends in time; this is for a triggerer that does not run.
-            timeout=timedelta(seconds=self.timeout + _TRIGGER_TIMEOUT_MARGIN),
+            timeout=deadline.trigger_timeout(),
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""
-        job = job_of(event)
-        require_done(job)
+        with self._as_the_flags_say(), as_task_exceptions(self.criteo_conn_id):
+            job = job_of(event)
+            require_file(job)
         self.log.info("Report job %s is %s", job.report_id, job.status)
         return str(job.report_id)
 
@@ -229,24 +227,5 @@ class ReportJobStatusSensor(BaseSensorOperator):
             raise
 
 
-def job_of(event: dict[str, Any] | None) -> Any:
-    """The job in a ``ReportJobTrigger``'s event.
-
-    :raises AirflowSensorTimeout: the event says that it has not ended in time.
-    :raises CriteoError: the event says that Criteo refused.
-    :raises AirflowFailException: the event says nothing that is known.
-    """
-    from airflow_provider_criteo.api.models import ReportJob
-
-    outcome = event.get("outcome") if isinstance(event, dict) else None
-    if event and outcome == "timeout":
-        raise AirflowSensorTimeout(f"Report job {event.get('report_id')} has not ended within the sensor's timeout.")
-    if event and outcome == "refused" and isinstance(event.get("error"), dict) and event["error"].get("message"):
-        raise error_from_json(event["error"])
-    try:
-        job = ReportJob.from_json(event["job"]) if event and outcome == "ended" else None
-    except (KeyError, TypeError, ValueError):
-        job = None
-    if job is None or not job.state.is_terminal:
-        raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
-    return job
+def _skipped(flag: str) -> AirflowSkipException:
+    return AirflowSkipException(f"Skipping due to {flag} is set to True.")

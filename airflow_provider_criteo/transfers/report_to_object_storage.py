@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
+from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_criteo.api import exceptions as api_exceptions
-from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.exceptions import InvalidInputError
-from airflow_provider_criteo.hooks.waiting import SHORTEST_POLL_INTERVAL, WaitLog, passing, require_done
-from airflow_provider_criteo.operators._arguments import check_flags
-from airflow_provider_criteo.operators.report_job import (
-    CreateReportJobOperator,
-    check_constant_destination,
-    download_report_file,
-)
-from airflow_provider_criteo.sensors.report_job import job_of
+from airflow_provider_criteo.api.answers import require_file
+from airflow_provider_criteo.api.exceptions import RateLimitError
+from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
+from airflow_provider_criteo.api.quota import MINUTE, REPORTING_CALLS_PER_MINUTE
+from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
+from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
+from airflow_provider_criteo.utils.arguments import check_flags, seconds
+from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.api.models import ReportJob
 
-_TRIGGER_TIMEOUT_MARGIN = 60.0
-
-
-class ReportToObjectStorageOperator(CreateReportJobOperator):
+class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     """Create a report job, wait for it and download its file.
 
-    With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up creation quota: two worker
+    With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up quota: two worker
     starts in all. Else the worker waits. On Airflow 3.3 and later a retry takes up the job of an earlier try.
-    ``report_type``, ``account_id``, ``criteo_conn_id`` and ``api_version`` are those of ``CreateReportJobOperator``.
 
     :param attributes: what to report (templated), as in ``CreateReportJobOperator``.
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
+    :param report_type: an id of the catalogue (templated).
+    :param account_id: of Retail Media (templated), for the catalogs.
+    :param criteo_conn_id: the Airflow connection (templated).
+    :param api_version: in place of the connection's and of the report type's default (templated).
     :param poke_interval: seconds between two polls, at least 5.
-    :param timeout: seconds of the whole wait for the job, and of that for the creation quota before it.
+    :param timeout: seconds of the whole wait for the job, and of that for the quota before it; ``execution_timeout``
+        bounds them, too.
     :param deferrable: wait without a worker; default from ``[operators] default_deferrable``.
     :return: the destination's URL. Under the key ``report_file`` what ``DownloadReportOperator`` gives.
     :raises InvalidInputError: an argument cannot be right.
@@ -52,7 +51,7 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
     """
 
     template_fields: Sequence[str] = (
-        *CreateReportJobOperator.template_fields,
+        *CreatesReportJob.template_fields,
         "destination",
         "destination_conn_id",
     )
@@ -61,137 +60,147 @@ class ReportToObjectStorageOperator(CreateReportJobOperator):
     def __init__(
         self,
         *,
-        attributes: Mapping[str, Any] | str,
-        destination: str,
-        destination_conn_id: str | None = None,
-        overwrite: bool = True,
         poke_interval: timedelta | float = 60.0,
         timeout: timedelta | float = 6 * 60 * 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(attributes=attributes, **kwargs)
-        self.destination = destination
-        self.destination_conn_id = destination_conn_id
-        self.overwrite = overwrite
-        self.poke_interval = _seconds("poke_interval", poke_interval, SHORTEST_POLL_INTERVAL)
-        self.timeout = _seconds("timeout", timeout, 0)
+        super().__init__(**kwargs)
+        self.poke_interval = seconds("poke_interval", poke_interval, SHORTEST_POLL_INTERVAL)
+        self.timeout = seconds("timeout", timeout, 0)
         self.deferrable = deferrable
-        check_constant_destination(destination)
-        check_flags(overwrite=overwrite, deferrable=deferrable)
+        check_flags(deferrable=deferrable)
 
     def execute(self, context: Context) -> str:
         """Create the job, or take up the one of an earlier try; wait; download."""
-        return self._export(context, time.time() + self.timeout)
+        deadline = Deadline.of(self)
+        with closing(self.hook):
+            published = self.published_before(context)
+            if published:
+                return published
+            if self.deferrable and self._is_beyond_first_window(context):
+                self._defer_to_queue("create", deadline)
+            return self._export(context, deadline)
 
-    def _export(self, context: Context, quota_until: float) -> str:
-        self._check_destination()
-        try:
-            job = self._job(context, quota_wait=0.0 if self.deferrable else None)
-        except api_exceptions.RateLimitError as error:
-            if not self.deferrable:
-                raise
-            self._defer_until_reset(error, quota_until)
-        if not require_done(job):
-            if self.deferrable:
-                self._defer(job)
-            job = self._waited_for(job)
-        return download_report_file(self, self._hook(), job.report_id, context, _as_described(job))
-
-    def execute_after_reset(self, context: Context, event: Any = None, quota_until: float | None = None) -> str:
-        """Go on after a used-up creation quota."""
-        return self._export(context, time.time() + self.timeout if quota_until is None else quota_until)
+    def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Go on with the call whose turn in the quota's queue has come."""
+        carried = (event or {}).get("carried") or {}
+        deadline = Deadline.from_json(carried.get("deadline")) or Deadline.of(self)
+        if (event or {}).get("outcome") == "timeout":
+            raise QuotaError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
+        with closing(self.hook):
+            if carried.get("job"):
+                return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline)
+            return self._export(context, deadline)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Download, or end the task as the trigger's event says."""
-        job = job_of(event)
-        require_done(job)
-        return download_report_file(self, self._hook(), job.report_id, context, job)
+        with closing(self.hook), as_task_exceptions(self.criteo_conn_id):
+            job = job_of(event)
+            require_file(job)
+            return self._downloaded(context, job, Deadline.of(self))
 
-    def _check_destination(self) -> None:
-        from airflow_provider_criteo.hooks.destination import Destination
+    @property
+    def _quota_wait(self) -> float | None:
+        """A deferrable task never sleeps on a worker for the quota."""
+        return 0.0 if self.deferrable else None
 
-        Destination(self.destination, self.destination_conn_id, overwrite=self.overwrite).require_free()
+    def _export(self, context: Context, deadline: Deadline) -> str:
+        try:
+            job = self.created_job(context, self._quota_wait)
+        except RateLimitError as error:
+            if not self.deferrable:
+                raise
+            self._defer_to_queue("create", deadline, error)
+        if not require_file(job):
+            if self.deferrable:
+                self._defer_until_done(job)
+            job = self._waited_for(job)
+        return self._downloaded(context, job, deadline)
+
+    def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline) -> str:
+        try:
+            return self.download(context, job.report_id, _as_described(job), self._quota_wait)
+        except RateLimitError as error:
+            if not self.deferrable:
+                raise
+            self._defer_to_queue("download", deadline, error, job=job)
 
     def _waited_for(self, job: ReportJob) -> ReportJob:
-        hook = self._hook()
-        wait_log = WaitLog(self.log, job.report_id)
-        wait_log.job(job, self.poke_interval)
-        end = time.monotonic() + self.timeout
-        wait = self.poke_interval
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise AirflowSensorTimeout(f"Report job {job.report_id} has not ended within {self.timeout:g} s.")
-            time.sleep(min(wait, left))
-            wait = self.poke_interval
-            try:
-                job = hook.get_report_job(job.report_id, self.report_type)
-            except api_exceptions.CriteoError as error:
-                if not passing(error):
-                    raise
-                if isinstance(error, api_exceptions.RateLimitError):
-                    wait = max(wait, error.retry_after or 0.0)
-                wait_log.fault(error, wait)
-                continue
-            wait_log.job(job, wait)
-            if require_done(job):
-                return job
+        deadline = Deadline.of(self)
+        wait = Wait(
+            job.report_id,
+            poll_interval=self.poke_interval,
+            timeout=deadline.timeout,
+            started=deadline.started,
+            answered=True,
+            log=self.log,
+        )
+        with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
+            wait_seconds = wait.saw(job)
+            while wait_seconds:
+                time.sleep(wait_seconds)
+                wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
+        assert wait.job is not None
+        return wait.job
 
-    def _defer(self, job: ReportJob) -> None:
+    # Deferrable
+
+    def _is_beyond_first_window(self, context: Context) -> bool:
+        """Whether one window of the quota has no call for so many mapped tasks: then a try would be refused."""
+        index = getattr(context.get("ti"), "map_index", -1)
+        return isinstance(index, int) and index >= REPORTING_CALLS_PER_MINUTE
+
+    def _defer_to_queue(
+        self, call: str, deadline: Deadline, error: RateLimitError | None = None, job: ReportJob | None = None
+    ) -> NoReturn:
+        from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
+
+        now = time.time()
+        if error is not None and now >= deadline.end:
+            raise error
+        told = error.reason if error is not None else "more tasks than one minute's quota has calls for"
+        self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)
+        self.defer(
+            trigger=QuotaTurnTrigger(
+                call=call,
+                criteo_conn_id=self.criteo_conn_id,
+                due=deadline.started,
+                end_time=deadline.end,
+                limit=error.limit if error is not None else None,
+                refused_until=now + (error.retry_after or MINUTE) if error is not None else None,
+                carried={"deadline": deadline.to_json(), "job": job.to_json() if job else None},
+            ),
+            method_name="execute_in_turn",
+            timeout=deadline.trigger_timeout(),
+        )
+        raise AssertionError("a deferral raises")
+
+    def _defer_until_done(self, job: ReportJob) -> NoReturn:
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
-        self.log.info(
-            "Report job %s is %s; waiting in the triggerer, first poll in %.0f s",
-            job.report_id,
-            job.status,
-            self.poke_interval,
-        )
-        now = time.time()
+        deadline = Deadline.of(self)
+        told = "Report job %s is %s; waiting in the triggerer, first poll in %.0f s"
+        self.log.info(told, job.report_id, job.status, self.poke_interval)
         self.defer(
             trigger=ReportJobTrigger(
                 report_id=job.report_id,
                 report_type=self.report_type,
                 criteo_conn_id=self.criteo_conn_id,
-                api_version=self.api_version,
+                api_version=self.api_version or None,
                 poll_interval=self.poke_interval,
-                end_time=now + self.timeout,
-                first_poll_at=now + self.poke_interval,
+                end_time=deadline.end,
+                started=deadline.started,
+                of_execution=deadline.of_execution,
+                first_poll_at=deadline.started + self.poke_interval,
+                then_download=True,
             ),
             method_name="execute_complete",
-            # The trigger itself ends in time; this is for a triggerer that does not run.
-            timeout=timedelta(seconds=self.timeout + _TRIGGER_TIMEOUT_MARGIN),
+            timeout=deadline.trigger_timeout(),
         )
-
-    def _defer_until_reset(self, error: api_exceptions.RateLimitError, quota_until: float) -> None:
-        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
-
-        from airflow_provider_criteo.api.patience import jittered
-
-        wait = jittered(error.retry_after or 60.0)
-        if time.time() + wait > quota_until:
-            raise error
-        self.log.info("Criteo's creation quota: %s; trying again in %.0f s, without a worker", error.reason, wait)
-        self.defer(
-            trigger=TimeDeltaTrigger(timedelta(seconds=wait)),
-            method_name="execute_after_reset",
-            kwargs={"quota_until": quota_until},
-        )
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Input: the Criteo report; output: the file."""
-        from airflow_provider_criteo.operators.lineage import openlineage
-
-        return openlineage(self)
+        raise AssertionError("a deferral raises")
 
 
 def _as_described(job: ReportJob) -> ReportJob | None:
     """The job, if what Criteo told of it is what a status call would tell; a create's reply tells less."""
     return job if job.state is JobState.DONE and job.size_bytes else None
-
-
-def _seconds(name: str, value: Any, least: float) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not least <= seconds < math.inf:
-        raise InvalidInputError(f"{name}={value!r}; allowed: at least {least:g} seconds, as a number or a timedelta")
-    return float(seconds)

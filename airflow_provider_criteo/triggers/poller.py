@@ -1,29 +1,27 @@
-"""One poller per connection in a triggerer process: one client, one token, one pace for every job that waits."""
+"""One poller per connection in a triggerer process: one client, one token, one queue for every job that waits."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
-import itertools
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.exceptions import AuthenticationError, RateLimitError, UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace
-from airflow_provider_criteo.hooks.criteo import CriteoHook, client_of, connection_settings, mask_secret
-from airflow_provider_criteo.hooks.observability import count
+from airflow_provider_criteo.hooks.criteo import CriteoHook
+from airflow_provider_criteo.triggers.queue import Call, TurnQueue
+from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of, mask_secret
+from airflow_provider_criteo.utils.observability import count
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.client import CriteoClient
     from airflow_provider_criteo.api.models import ReportJob
-    from airflow_provider_criteo.hooks.settings import ConnectionSettings
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ _SECONDS_BETWEEN_LOOKUPS = 60.0
 
 
 class ConnectionPoller:
-    """Lets the jobs of one connection poll in turn, the one that has waited longest first.
+    """Lets the jobs of one connection poll in turn.
 
     Every call is made in a small thread pool: the event loop never waits for Criteo. All methods are called on the
     event loop.
@@ -47,30 +45,39 @@ class ConnectionPoller:
         self._looked_up = float("-inf")
         self._lookup_lock = asyncio.Lock()
         self._threads = ThreadPoolExecutor(MOST_CONCURRENT, thread_name_prefix=f"criteo-{conn_id}")
-        self._turns: list[tuple[float, int, asyncio.Future[Pace]]] = []
-        self._order = itertools.count()
-        self._wake: asyncio.TimerHandle | None = None
-        self._pace: Pace | None = None
         self._new_secrets: deque[str] = deque()
+        self._queue = TurnQueue()
 
     async def get_report_job(self, report_id: str, report_type: str, api_version: str | None, due: float) -> ReportJob:
         """Ask for a job's state when it is this job's turn and the quota allows.
 
         :param due: epoch seconds since when the job has been due; the earliest goes first.
         :raises CriteoError: what the client raises.
-        :raises Exception: what looking up the connection raises.
+        :raises UnavailableError: the connection cannot be looked up.
         """
         await self._current_client()
-        pace = await self._turn(due)
+        pace = await self._queue.turn(Call.POLL, due)
         client = self._client
         assert client is not None
         try:
             return await self._in_thread(pace, client, report_id, report_type, api_version)
-        except api_exceptions.AuthenticationError:
+        except AuthenticationError:
             renewed = await self._current_client(anew=True)
             if renewed is client:
                 raise
         return await self.get_report_job(report_id, report_type, api_version, due)
+
+    async def turn(self, call: Call, due: float, refused: RateLimit | None = None) -> None:
+        """Wait until a worker may make a call, and take it out of the quota.
+
+        :param due: epoch seconds since when the call waits.
+        :param refused: what Criteo said when it refused the call.
+        :raises UnavailableError: the connection cannot be looked up.
+        """
+        await self._current_client()
+        if refused is not None:
+            self._queue.refused(refused)
+        await self._queue.turn(call, due)
 
     async def _in_thread(
         self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None
@@ -83,7 +90,7 @@ class ConnectionPoller:
             count("polls")
             try:
                 return client.get_report_job(report_id, report_type, api_version=api_version)
-            except api_exceptions.RateLimitError:
+            except RateLimitError:
                 count("rate_limited")
                 raise
             finally:
@@ -94,46 +101,14 @@ class ConnectionPoller:
         context = contextvars.copy_context()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
-        except api_exceptions.RateLimitError as error:
+        except RateLimitError as error:
             limited = True
             rate = RateLimit(error.limit, None, error.retry_after, error.reset_at)
             raise
         finally:
             pace.finished(rate, limited=limited)
-            self._let_go()
+            self._queue.let_go()
             await self._mask_new_secrets()
-
-    # Turns
-
-    async def _turn(self, due: float) -> Pace:
-        """Wait for this job's turn; the pace that granted it counts the call."""
-        turn: asyncio.Future[Pace] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._turns, (due, next(self._order), turn))
-        self._let_go()
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                turn.result().withdrawn()
-                self._let_go()
-            raise
-
-    def _let_go(self) -> None:
-        """Give as many turns as the pace allows; come back when it allows the next."""
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
-        while self._turns and self._pace is not None:
-            if self._turns[0][2].done():
-                heapq.heappop(self._turns)
-                continue
-            wait = self._pace.try_start()
-            if wait > 0:
-                if wait < math.inf:
-                    self._wake = asyncio.get_running_loop().call_later(wait, self._let_go)
-                return
-            _, _, turn = heapq.heappop(self._turns)
-            turn.set_result(self._pace)
 
     # The connection
 
@@ -145,24 +120,27 @@ class ConnectionPoller:
             if self._client is not None and fresh:
                 return self._client
             try:
-                settings = await _looked_up(self._conn_id)
-            except Exception:
+                settings = ConnectionSettings.from_connection(await _looked_up(self._conn_id))
+            except UnavailableError as error:
                 if self._client is None:
                     raise
-                log.warning("Connection %r cannot be looked up now; going on with what it was", self._conn_id)
+                log.warning("%s\n  going on with what the connection was", error)
                 self._looked_up = time.monotonic()
                 return self._client
             self._looked_up = time.monotonic()
             if self._client is None or settings != self._settings:
-                client = await asyncio.to_thread(client_of, settings, self._new_secrets.append)
-                if self._client is not None:
-                    log.info("Connection %r has changed; following it", self._conn_id)
-                    self._client.close()
-                self._settings, self._client = settings, client
-                self._pace = Pace(settings.calls_per_minute)
-                self._let_go()
+                await self._follow(settings)
             await self._mask_new_secrets()
+            assert self._client is not None
             return self._client
+
+    async def _follow(self, settings: ConnectionSettings) -> None:
+        client = await asyncio.to_thread(client_of, settings, self._new_secrets.append)
+        if self._client is not None:
+            log.info("Connection %r has changed; following it", self._conn_id)
+            self._client.close()
+        self._settings, self._client = settings, client
+        self._queue.follow(Pace(settings.calls_per_minute))
 
     async def _mask_new_secrets(self) -> None:
         while self._new_secrets:
@@ -179,8 +157,7 @@ class ConnectionPoller:
         self._users -= 1
         if self._users:
             return False
-        if self._wake is not None:
-            self._wake.cancel()
+        self._queue.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
@@ -211,15 +188,17 @@ class use_poller:  # noqa: N801 - a context manager
             del _pollers[self._key]
 
 
-async def _looked_up(conn_id: str) -> ConnectionSettings:
+async def _looked_up(conn_id: str) -> Any:
     from airflow.providers.common.compat.sdk import Connection
 
-    if hasattr(Connection, "aextra_dejson"):
-        connection = await CriteoHook.aget_connection(conn_id)
-    else:
+    try:
+        if hasattr(Connection, "aextra_dejson"):
+            return await CriteoHook.aget_connection(conn_id)
         # Before Airflow 3.3.2 the asynchronous look-up masks with a blocking call, which can deadlock the loop.
-        connection = await _in_airflows_thread(CriteoHook.get_connection, conn_id)
-    return connection_settings(connection)
+        return await _in_airflows_thread(CriteoHook.get_connection, conn_id)
+    except Exception as error:  # noqa: BLE001
+        # Airflow has the same exception for a connection that is not there and for a backend that does not answer.
+        raise cannot_look_up(conn_id, error) from None
 
 
 async def _mask(secret: str) -> None:

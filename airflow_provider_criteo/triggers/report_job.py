@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.exceptions import CriteoError, ReportJobFailedError
+from airflow_provider_criteo.api.models import ReportJob
+from airflow_provider_criteo.api.polling import Wait
+from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
+from airflow_provider_criteo.utils.observability import waited
 
-_SECONDS_AFTER_A_BUG = 60.0
-_SHORTEST_WAIT = 0.05
+_LAST_POLL_SECONDS = 90.0
+"""How long the poll at the end of the time may take: a minute's quota, and the call."""
 
 
 class ReportJobTrigger(BaseTrigger):
@@ -27,14 +31,13 @@ class ReportJobTrigger(BaseTrigger):
     :param criteo_conn_id: the Airflow connection.
     :param api_version: in place of the connection's.
     :param poll_interval: seconds between two polls.
-    :param end_time: when to give up, epoch seconds.
+    :param end_time: when to give up, epoch seconds; it asks once more then.
     :param exponential_backoff: whether the interval grows, as in Airflow's sensors.
     :param max_wait: the longest it grows to, seconds.
     :param first_poll_at: when to poll first, epoch seconds; an interval from now where None.
-    :param end_task: whether a job that is done ends the task as it is, without a worker.
-    :param end_failed_task: whether that is so for a job or a wait that failed, too.
-    :param soft_fail: whether a task that ends here is skipped instead of failed.
-    :param never_fail: the same, but for a wait that took too long.
+    :param started: when the task began to wait, epoch seconds; now where None.
+    :param of_execution: whether ``end_time`` is that of the task's ``execution_timeout``.
+    :param then_download: whether the worker is to be woken when the quota allows the download.
     """
 
     def __init__(
@@ -48,10 +51,9 @@ class ReportJobTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         first_poll_at: float | None = None,
-        end_task: bool = False,
-        end_failed_task: bool = False,
-        soft_fail: bool = False,
-        never_fail: bool = False,
+        started: float | None = None,
+        of_execution: bool = False,
+        then_download: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.report_id = report_id
@@ -63,10 +65,9 @@ class ReportJobTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.first_poll_at = first_poll_at
-        self.end_task = end_task
-        self.end_failed_task = end_failed_task
-        self.soft_fail = soft_fail
-        self.never_fail = never_fail
+        self.started = started
+        self.of_execution = of_execution
+        self.then_download = then_download
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -82,107 +83,69 @@ class ReportJobTrigger(BaseTrigger):
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait,
                 "first_poll_at": self.first_poll_at,
-                "end_task": self.end_task,
-                "end_failed_task": self.end_failed_task,
-                "soft_fail": self.soft_fail,
-                "never_fail": self.never_fail,
+                "started": self.started,
+                "of_execution": self.of_execution,
+                "then_download": self.then_download,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell how it ended."""
-        started = time.time()
-        payload = await self._outcome()
-        from airflow_provider_criteo.hooks.observability import waited
-
-        waited(time.time() - started)
-        yield self._event(payload)
-
-    async def _outcome(self) -> dict[str, Any]:
-        poller_module = await asyncio.to_thread(_load)
+        poller_module = await asyncio.to_thread(load_poller)
         with poller_module.use_poller(self.criteo_conn_id) as poller:
             try:
-                return await asyncio.wait_for(self._polled(poller), max(self.end_time - time.time(), _SHORTEST_WAIT))
-            except asyncio.TimeoutError:
-                return {"outcome": "timeout", "report_id": self.report_id}
+                with as_task_exceptions(self.criteo_conn_id):
+                    job = await self._done(poller)
+                payload: dict[str, Any] = {"outcome": "ended", "job": job.to_json()}
+                if self.then_download:
+                    await poller.turn(poller_module.Call.DOWNLOAD, time.time())
+            except ReportJobFailedError as error:
+                payload = {"outcome": "ended", "job": error.job.to_json()}
+            except CriteoError as error:
+                payload = {"outcome": "refused", "error": error_to_json(error)}
+            except TimeoutError as error:
+                payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
+        waited(time.time() - (self.started or time.time()))
+        yield TriggerEvent({**payload, "report_id": self.report_id})
 
-    async def _polled(self, poller: Any) -> dict[str, Any]:
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
-        from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions, error_to_json
-        from airflow_provider_criteo.hooks.waiting import WaitLog, passing
-
-        wait_log = WaitLog(self.log, self.report_id)
-        polls = 1
-        due = self.first_poll_at or time.time() + self._interval(polls)
+    async def _done(self, poller: Any) -> ReportJob:
+        """The job, when it is done."""
+        started = self.started or time.time()
+        wait = Wait(
+            self.report_id,
+            poll_interval=self.poll_interval,
+            timeout=self.end_time - started,
+            started=started,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self.max_wait,
+            answered=True,
+            in_queue=True,
+            log=self.log,
+        )
+        due = self.first_poll_at or time.time() + wait.interval
         while True:
             await asyncio.sleep(max(due - time.time(), 0.0))
-            polls += 1
-            wait = self._interval(polls)
-            try:
-                with as_task_exceptions():
-                    job = await poller.get_report_job(self.report_id, self.report_type, self.api_version, due)
-                wait_log.job(job, wait)
-                if job.state.is_terminal:
-                    return {"outcome": "ended", "report_id": self.report_id, "job": job.to_json()}
-            except api_exceptions.CriteoError as error:
-                if not passing(error):
-                    return {"outcome": "refused", "report_id": self.report_id, "error": error_to_json(error)}
-                wait_log.fault(error, wait)
-                if isinstance(error, api_exceptions.RateLimitError):
-                    # The poller holds every job back until the reset; this one keeps its place in the queue.
-                    polls -= 1
-                    continue
-            except AirflowNotFoundException as error:
-                return {
-                    "outcome": "refused",
-                    "report_id": self.report_id,
-                    "error": error_to_json(InvalidInputError(f"criteo_conn_id={self.criteo_conn_id!r}: {error}")),
-                }
-            except Exception:
-                # Airflow's own services may be down for a while, e.g. during the look-up of the connection.
-                self.log.exception("The wait for report job %s goes on in spite of this", self.report_id)
-                wait = max(wait, min(_SECONDS_AFTER_A_BUG, self.poll_interval * 2))
-            due = time.time() + wait
+            wait_seconds = await self._polled(poller, wait, due)
+            if wait_seconds is None:
+                assert wait.job is not None
+                return wait.job
+            if wait_seconds:
+                due = time.time() + wait_seconds
 
-    def _interval(self, polls: int) -> float:
-        from airflow_provider_criteo.hooks.waiting import backed_off
-
-        if not self.exponential_backoff:
-            return self.poll_interval
-        return backed_off(self.poll_interval, polls, self.max_wait, self.report_id)
-
-    def _event(self, payload: dict[str, Any]) -> TriggerEvent:
-        job = payload.get("job", {})
-        if job.get("state") == "done":
-            if self.end_task:
-                self.log.info("Report job %s is done; the task ends without a worker", self.report_id)
-                return TaskSuccessEvent()
-            return TriggerEvent(payload)
-        skip = self.soft_fail or (self.never_fail and payload["outcome"] != "timeout")
-        if self.end_task and skip:
-            self.log.warning("%s\nSkipping the task", describe(payload))
-            return TaskSkippedEvent()
-        if self.end_task and self.end_failed_task:
-            self.log.error("%s", describe(payload))
-            return TaskFailedEvent()
-        return TriggerEvent(payload)
+    async def _polled(self, poller: Any, wait: Wait, due: float) -> float | None:
+        try:
+            with as_task_exceptions(self.criteo_conn_id):
+                call = poller.get_report_job(self.report_id, self.report_type, self.api_version, due)
+                job = await asyncio.wait_for(call, max(self.end_time - time.time(), 0.0) + _LAST_POLL_SECONDS)
+        except CriteoError as error:
+            return wait.failed(error)
+        except asyncio.TimeoutError:
+            raise TimeoutError(f"Report job {self.report_id} has not ended in time; its turn did not come.") from None
+        return wait.saw(job)
 
 
-def _load() -> ModuleType:
+def load_poller() -> ModuleType:
     """Import what a wait needs: in a thread, as the first time takes long."""
     import airflow_provider_criteo.triggers.poller as poller
 
     return poller
-
-
-def describe(payload: dict[str, Any]) -> str:
-    """What an event that is no success says, for people."""
-    if payload["outcome"] == "refused":
-        return str(payload["error"]["message"])
-    if payload["outcome"] == "timeout":
-        return f"Report job {payload['report_id']} has not ended in time"
-    from airflow_provider_criteo.api.exceptions import describe_end
-    from airflow_provider_criteo.api.models import ReportJob
-
-    return describe_end(ReportJob.from_json(payload["job"]))

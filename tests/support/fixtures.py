@@ -58,11 +58,11 @@ def own_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def make_client() -> Iterator[MakeClient]:
-    """Makes a client of a sandbox."""
+    """Makes a client of a sandbox, which waits for nothing between two tries."""
     clients: list[CriteoClient] = []
 
     def make(sandbox: Sandbox, **options: Any) -> CriteoClient:
-        options = {"base_url": sandbox.url, "timeout": TIMEOUT, **options}
+        options = {"base_url": sandbox.url, "timeout": TIMEOUT, "sleep": lambda seconds: None, **options}
         options.setdefault("client_id", sandbox.client_id)
         options.setdefault("client_secret", sandbox.client_secret)
         clients.append(CriteoClient(**options))

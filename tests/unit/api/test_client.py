@@ -16,7 +16,8 @@ import pytest
 import responses
 
 from airflow_provider_criteo import __version__
-from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
+from airflow_provider_criteo.api.client import CriteoClient
+from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     InvalidInputError,

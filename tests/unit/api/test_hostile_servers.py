@@ -19,7 +19,8 @@ from urllib.parse import quote
 import pytest
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_criteo.api.client import CriteoClient, normalized_base_url
+from airflow_provider_criteo.api.client import CriteoClient
+from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoError,

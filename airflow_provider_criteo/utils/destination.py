@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import uuid
@@ -12,7 +13,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.exceptions import CriteoError
-from airflow_provider_criteo.api.files import UnnamedFile
+from airflow_provider_criteo.api.files import new_file
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
 _AZURE = ("abfs", "abfss")
@@ -26,7 +27,8 @@ _EXTRAS = {
 }
 """The extra of this package that brings what Airflow needs for a scheme."""
 
-_WHOLE_OBJECT_STORES = frozenset({*_EXTRAS, "memory"})
+_BUCKET_STORES = frozenset(_EXTRAS)
+_WHOLE_OBJECT_STORES = frozenset({*_BUCKET_STORES, "memory"})
 """Where an object appears when its upload is complete, and not before."""
 
 
@@ -45,19 +47,47 @@ class Destination:
         self._overwrite = overwrite
         self._local = _local_path(self.url)
 
-    def require_free(self) -> None:
-        """Check, before anything is asked of Criteo, that the file may be written.
+    def require_writable(self) -> None:
+        """Check, before anything is asked of Criteo, that the file may be written, as far as can be seen.
 
         :raises InvalidInputError: a file stands there and must not be replaced, or a folder does; or what the storage
             needs is not installed.
+        :raises DestinationError: the storage cannot be reached, has no such bucket, or does not let us write.
+        """
+        with self._storage_errors():
+            if self._local is not None:
+                self._require_writable_folder(self._local)
+            else:
+                _require_bucket(self._object_path())
+            self._require_free()
+
+    def _require_writable_folder(self, path: Path) -> None:
+        if path.is_dir():
+            raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            raise NotADirectoryError(f"{str(folder)!r} is a file")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"the folder {str(folder)!r} cannot be written to")
+
+    def _require_free(self) -> None:
+        if not self._overwrite and (self._local or self._object_path()).exists():
+            raise self._exists()
+
+    def sha256(self) -> str | None:
+        """Of the file that stands there, hexadecimal; None where there is none.
+
         :raises DestinationError: the storage cannot be reached.
         """
         with self._storage_errors():
-            if self._local is not None and self._local.is_dir():
-                raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
             path = self._local or self._object_path()
-            if not self._overwrite and path.exists():
-                raise self._exists()
+            if not path.exists():
+                return None
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                for chunk in iter(lambda: file.read(1024 * 1024), b""):
+                    digest.update(chunk)
+            return digest.hexdigest()
 
     def _exists(self) -> InvalidInputError:
         return InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
@@ -70,21 +100,19 @@ class Destination:
         """
         with self._storage_errors():
             if self._local is not None:
-                self._local.parent.mkdir(parents=True, exist_ok=True)
-                with UnnamedFile(self._local.parent) as file:
-                    yield file.handle
-                    try:
-                        file.publish(self._local, overwrite=self._overwrite)
-                    except FileExistsError:
-                        raise self._exists() from None
+                try:
+                    with new_file(self._local, overwrite=self._overwrite) as file:
+                        yield file
+                except FileExistsError:
+                    raise self._exists() from None
                 return
             path = self._object_path()
-            with _spool() as (spool, name):
+            with tempfile.NamedTemporaryFile(prefix="criteo-") as spool:
                 yield spool
                 spool.flush()
                 # Not all object stores have a way to do the two in one step.
-                self.require_free()
-                _upload(path, name)
+                self._require_free()
+                _upload(path, spool.name)
 
     def _object_path(self) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -136,7 +164,7 @@ def check_destination(destination: object) -> str:
     elif parts.scheme in _AZURE_ELSEWHERE or (parts.scheme in _AZURE and "." in (parts.hostname or "")):
         # What others write before an @, the container, is a connection to Airflow.
         raise InvalidInputError(f"destination={text!r}: Azure is abfs://container/key, the account in its connection")
-    elif not parts.netloc or (not parts.path.strip("/") and parts.scheme in _WHOLE_OBJECT_STORES - {"memory"}):
+    elif not parts.netloc or (not parts.path.strip("/") and parts.scheme in _BUCKET_STORES):
         raise InvalidInputError(f"destination={text!r} has no key in the bucket; {allowed}")
     return text
 
@@ -149,15 +177,10 @@ def _local_path(url: str) -> Path | None:
     return Path(rest.removeprefix("localhost")) if scheme.lower() in ("file", "local") else None
 
 
-@contextmanager
-def _spool() -> Iterator[tuple[IO[bytes], str]]:
-    """A temporary file and a path to open it by; where Linux allows, one that not even a killed process leaves."""
-    if Path("/proc/self/fd").exists():
-        with tempfile.TemporaryFile() as file:
-            yield file, f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile(prefix="criteo-") as named:
-            yield named, named.name
+def _require_bucket(path: Any) -> None:
+    bucket = path.path.lstrip("/").partition("/")[0]
+    if path.protocol in _BUCKET_STORES and not path.fs.exists(bucket):
+        raise FileNotFoundError(f"there is no bucket or container {bucket!r}, or the connection may not see it")
 
 
 def _what_to_install(url: str) -> str:

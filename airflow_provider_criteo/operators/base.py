@@ -1,0 +1,212 @@
+"""What the tasks for report exports have in common."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_criteo.api.attributes import parse_attributes
+from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
+from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
+from airflow_provider_criteo.hooks.criteo import CriteoHook
+from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
+from airflow_provider_criteo.utils.arguments import (
+    check_account_id,
+    check_attributes,
+    check_final,
+    check_flags,
+    is_final,
+)
+from airflow_provider_criteo.utils.destination import Destination, check_destination
+from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFile
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_criteo.api.models import ReportJob
+
+
+class CriteoBaseOperator(BaseOperator):
+    """A task for a report type, through a connection.
+
+    :param report_type: an id of the catalogue (templated).
+    :param criteo_conn_id: the Airflow connection (templated).
+    :param api_version: in place of the connection's and of the report type's default (templated).
+    :raises InvalidInputError: an argument cannot be right.
+    """
+
+    template_fields: Sequence[str] = ("report_type", "criteo_conn_id", "api_version")
+    operator_extra_links = (ReportTypeDocumentationLink(),)
+
+    def __init__(
+        self,
+        *,
+        report_type: str | Any = DEFAULT_REPORT_TYPE,
+        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
+        api_version: str | Any | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report_type = report_type
+        self.criteo_conn_id = criteo_conn_id
+        self.api_version = api_version
+        check_final(self)
+
+    @cached_property
+    def hook(self) -> CriteoHook:
+        """The one hook of the task: one client, one session."""
+        return CriteoHook(self.criteo_conn_id, self.api_version or None)
+
+
+class CreatesReportJob(CriteoBaseOperator):
+    """A task that creates a report job.
+
+    :param attributes: what to report (templated), as Criteo's page of the report type has it: a dict, its JSON
+        text, or the path of a ``.json`` file beside the DAG; dates may be ``datetime`` or ``date``.
+    :param account_id: of Retail Media (templated), for the catalogs.
+    """
+
+    template_fields: Sequence[str] = ("attributes", "account_id", *CriteoBaseOperator.template_fields)
+    template_fields_renderers = {"attributes": "json"}
+
+    def __init__(
+        self, *, attributes: Mapping[str, Any] | str | Any, account_id: str | Any | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.attributes = attributes
+        self.account_id = account_id
+        check_attributes(self)
+        check_account_id(self)
+
+    def resolve_template_files(self) -> None:
+        """Put the content of a ``.json`` file in the place of its path.
+
+        Not by ``template_ext``: that would take a destination that ends in ``.json`` for a template, too.
+        """
+        super().resolve_template_files()
+        if _is_json_file(self.attributes) and is_final(self.attributes, self):
+            self.attributes = self._read_beside_dag(self.attributes)
+
+    def created_job(self, context: Context, quota_wait: float | None = None) -> ReportJob:
+        """Create the job, or take up the one that an earlier try created.
+
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        """
+        created = CreatedJob(context, self.hook, self.report_type, self.log)
+        account_id = None if self.account_id is None else str(self.account_id)
+        return created.once(self._rendered_attributes(context), account_id, self.api_version or None, quota_wait)
+
+    def _rendered_attributes(self, context: Context) -> dict[str, Any]:
+        attributes = self.attributes
+        if _is_json_file(attributes):
+            # A path that was a template, or that of a mapped task: too late for Airflow to resolve template files.
+            text = self._read_beside_dag(attributes)
+            try:
+                attributes = self.get_template_env().from_string(text).render(**context)
+            except Exception as error:
+                raise InvalidInputError(f"attributes={attributes!r} could not be rendered: {error}") from error
+        with as_task_exceptions():
+            return parse_attributes(attributes)
+
+    def _read_beside_dag(self, name: str) -> str:
+        environment = self.get_template_env()
+        try:
+            return _read_in_zip(name, self.get_dag()) or environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+        except Exception as error:
+            raise InvalidInputError(
+                f"attributes={name!r} is no file in the DAG's folder or its template_searchpath: {error}"
+            ) from error
+
+
+def _is_json_file(attributes: object) -> TypeGuard[str]:
+    return isinstance(attributes, str) and attributes.endswith(".json") and not attributes.lstrip().startswith("{")
+
+
+def _read_in_zip(name: str, dag: Any) -> str | None:
+    """A file beside a DAG that is packed into a zip; None where it is not."""
+    archive, packed, _ = str(getattr(dag, "fileloc", "")).partition(".zip/")
+    if not packed or not zipfile.is_zipfile(f"{archive}.zip"):
+        return None
+    with zipfile.ZipFile(f"{archive}.zip") as files:
+        return files.read(os.path.normpath(name)).decode() if os.path.normpath(name) in files.namelist() else None
+
+
+class WritesReportFile(CriteoBaseOperator):
+    """A task that downloads a report's file.
+
+    :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
+    :param destination_conn_id: the Airflow connection of the object storage (templated).
+    :param overwrite: whether a file that stands there is replaced; else it is an error.
+    """
+
+    template_fields: Sequence[str] = ("destination", "destination_conn_id", *CriteoBaseOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        destination: str | Any,
+        destination_conn_id: str | Any | None = None,
+        overwrite: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.destination_conn_id = destination_conn_id
+        self.overwrite = overwrite
+        self.report_file: dict[str, Any] | None = None
+        if is_final(destination, self):
+            check_destination(destination)
+        check_flags(overwrite=overwrite)
+
+    def published_before(self, context: Context) -> str | None:
+        """The URL, where an earlier try of this task has already published its file; else the destination is free.
+
+        :raises InvalidInputError: a file of somebody else's stands there, and ``overwrite=False``.
+        :raises DestinationError: the file could not be written there.
+        """
+        target = Destination(self.destination, self.destination_conn_id, overwrite=self.overwrite)
+        report = None if self.overwrite else PublishedFile(context).stands_at(target)
+        if report is None:
+            target.require_writable()
+            return None
+        self.log.info("An earlier try of this task has already written %s", target.url)
+        return self._told(report, context)
+
+    def download(
+        self, context: Context, report_id: str, job: ReportJob | None = None, quota_wait: float | None = None
+    ) -> str:
+        """Download the report to the destination, and push what came as the XCom ``report_file``.
+
+        :param job: the job as described when it was done; asked for where not given.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        """
+        report = self.hook.download_report(
+            report_id,
+            self.destination,
+            self.report_type,
+            destination_conn_id=self.destination_conn_id,
+            overwrite=self.overwrite,
+            job=job,
+            quota_wait=quota_wait,
+            before_publish=PublishedFile(context).note,
+        )
+        rows = f", {report.row_count} rows" if report.row_count is not None else ""
+        self.log.info("Report %s is at %s: %d bytes%s", report_id, report.url, report.size_bytes, rows)
+        return self._told(report.to_json(), context)
+
+    def _told(self, report_file: dict[str, Any], context: Context) -> str:
+        self.report_file = report_file
+        context["ti"].xcom_push(key="report_file", value=report_file)
+        return str(report_file["url"])
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Input: the Criteo report; output: the file."""
+        # Not at the top: it needs the OpenLineage provider.
+        from airflow_provider_criteo.utils.lineage import openlineage
+
+        return openlineage(self)

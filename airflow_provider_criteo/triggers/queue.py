@@ -1,0 +1,90 @@
+"""One queue for a connection's quota: whose call is next, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import Callable
+from enum import Enum
+
+from airflow_provider_criteo.api.models import RateLimit
+from airflow_provider_criteo.api.quota import Pace
+
+
+class Call(Enum):
+    """What a turn is for; the value is how many seconds it stands back behind one that is due at the same time.
+
+    Downloads go first, as they end a report; polls last, as a job that is done waits for nobody. What has waited that
+    much longer goes first all the same, so that no kind starves.
+    """
+
+    DOWNLOAD = 0.0
+    CREATE = 60.0
+    POLL = 120.0
+
+
+class TurnQueue:
+    """Lets calls go in turn, as the pace allows. All methods are called on the event loop.
+
+    :param pace: of the connection's application; nothing goes while there is none.
+    :param clock: epoch seconds.
+    """
+
+    def __init__(self, pace: Pace | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._waiting: list[tuple[float, int, Call, asyncio.Future[Pace]]] = []
+        self._order = itertools.count()
+        self._wake: asyncio.TimerHandle | None = None
+
+    def follow(self, pace: Pace) -> None:
+        """Go on by another pace."""
+        self._pace = pace
+        self.let_go()
+
+    async def turn(self, call: Call, due: float) -> Pace:
+        """Wait for a turn. A poll is to be told ``finished`` to the pace that is returned; the others are counted.
+
+        :param due: epoch seconds since when the call waits; the earliest of a kind goes first.
+        """
+        granted: asyncio.Future[Pace] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (due + call.value, next(self._order), call, granted))
+        self.let_go()
+        try:
+            return await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                granted.result().withdrawn(granted=call is not Call.POLL)
+                self.let_go()
+            raise
+
+    def refused(self, rate: RateLimit) -> None:
+        """A call of a worker's was answered 429."""
+        if self._pace is not None:
+            self._pace.refused(rate)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Give as many turns as the pace allows; come back when it allows the next."""
+        self.stop()
+        while self._waiting and self._pace is not None:
+            _, _, call, granted = self._waiting[0]
+            if granted.done():
+                heapq.heappop(self._waiting)
+                continue
+            wait = self._pace.try_start() if call is Call.POLL else self._pace.try_grant()
+            if wait > 0:
+                if wait < math.inf:
+                    self._wake = asyncio.get_running_loop().call_later(wait, self.let_go)
+                return
+            heapq.heappop(self._waiting)
+            granted.set_result(self._pace)
+
+    def stop(self) -> None:
+        """Give no turn until the next call of this queue."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None

@@ -1,0 +1,91 @@
+"""``QuotaTurnTrigger``: waits without a worker until the quota has a call for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_criteo.api.exceptions import UnavailableError
+from airflow_provider_criteo.api.models import RateLimit
+from airflow_provider_criteo.triggers.report_job import load_poller
+
+_SECONDS_AFTER_A_LOOKUP = 30.0
+
+
+class QuotaTurnTrigger(BaseTrigger):
+    """Waits for a call's turn in the connection's queue, and takes it out of the quota; it makes no call itself.
+
+    The event has what the task needs to go on, as Airflow's ``dag.test()`` drops a deferral's arguments.
+
+    :param call: ``"create"`` or ``"download"``.
+    :param criteo_conn_id: the Airflow connection.
+    :param due: since when the call waits, epoch seconds; who waits longest goes first.
+    :param end_time: when to give up, epoch seconds.
+    :param limit: calls a window, where Criteo told it when it refused the call.
+    :param refused_until: when a call may be made again, epoch seconds, where Criteo told it.
+    :param carried: given back in the event.
+    """
+
+    def __init__(
+        self,
+        call: str,
+        criteo_conn_id: str,
+        due: float,
+        end_time: float,
+        limit: int | None = None,
+        refused_until: float | None = None,
+        carried: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # Airflow's
+        self.call = call
+        self.criteo_conn_id = criteo_conn_id
+        self.due = due
+        self.end_time = end_time
+        self.limit = limit
+        self.refused_until = refused_until
+        self.carried = carried
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and the arguments that make this trigger again."""
+        return (
+            "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger",
+            {
+                "call": self.call,
+                "criteo_conn_id": self.criteo_conn_id,
+                "due": self.due,
+                "end_time": self.end_time,
+                "limit": self.limit,
+                "refused_until": self.refused_until,
+                "carried": self.carried,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then tell that the turn has come, or that the time is up."""
+        try:
+            await asyncio.wait_for(self._turn(), max(self.end_time - time.time(), 0.0))
+            outcome = "turn"
+        except asyncio.TimeoutError:
+            outcome = "timeout"
+        yield TriggerEvent({"outcome": outcome, "carried": self.carried})
+
+    async def _turn(self) -> None:
+        poller_module = await asyncio.to_thread(load_poller)
+        with poller_module.use_poller(self.criteo_conn_id) as poller:
+            while True:
+                try:
+                    await poller.turn(poller_module.Call[self.call.upper()], self.due, self._refusal())
+                    return
+                except UnavailableError as error:
+                    self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)
+                    await asyncio.sleep(_SECONDS_AFTER_A_LOOKUP)
+
+    def _refusal(self) -> RateLimit | None:
+        """What of the refusal is still true."""
+        if self.refused_until is None or self.refused_until <= time.time():
+            return None
+        return RateLimit(limit=self.limit, reset_in=self.refused_until - time.time())

@@ -1,0 +1,93 @@
+"""Waiting in Airflow: how long, where, and how a wait in the triggerer ends its task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
+
+from airflow_provider_criteo.api.models import ReportJob
+from airflow_provider_criteo.exceptions import error_from_json
+
+TRIGGERER_MARGIN = 180.0
+"""Seconds that the trigger has beyond its own end: for the last poll, and for a triggerer that is just starting."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a wait ends.
+
+    :param started: epoch seconds.
+    :param timeout: seconds, of the task's ``timeout`` and its ``execution_timeout`` the shorter.
+    :param of_execution: whether that is the ``execution_timeout``.
+    """
+
+    started: float
+    timeout: float
+    of_execution: bool
+
+    @classmethod
+    def of(cls, task: Any, started: float | None = None) -> Deadline:
+        """A task's deadline; Airflow 3 has no ``execution_timeout`` for the time that a task is deferred."""
+        execution = task.execution_timeout.total_seconds() if task.execution_timeout else None
+        of_execution = execution is not None and execution < task.timeout
+        timeout = execution if of_execution and execution is not None else task.timeout
+        return cls(time.time() if started is None else started, timeout, of_execution)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any] | None) -> Deadline | None:
+        """The deadline that ``to_json`` made, if there is one."""
+        return cls(**value) if value else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The deadline as plain JSON values."""
+        return asdict(self)
+
+    @property
+    def end(self) -> float:
+        """Epoch seconds."""
+        return self.started + self.timeout
+
+    def error(self, message: str) -> BaseException:
+        """What a task ends with that has reached it."""
+        return AirflowTaskTimeout(message) if self.of_execution else AirflowSensorTimeout(message)
+
+    @contextmanager
+    def as_airflow_timeout(self) -> Iterator[None]:
+        """Raise a ``TimeoutError`` as the one that Airflow has for it."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise self.error(str(error)) from None
+
+    def trigger_timeout(self) -> timedelta:
+        """For a triggerer that does not run: the trigger itself ends in time."""
+        return timedelta(seconds=max(self.end - time.time(), 0.0) + TRIGGERER_MARGIN)
+
+
+def job_of(event: dict[str, Any] | None) -> ReportJob:
+    """The job in a ``ReportJobTrigger``'s event.
+
+    :raises AirflowSensorTimeout: the event says that it has not ended in time.
+    :raises AirflowTaskTimeout: the same, where the task's ``execution_timeout`` was the shorter.
+    :raises CriteoError: the event says how the wait ended otherwise.
+    :raises AirflowFailException: the event says nothing that is known.
+    """
+    known = event if isinstance(event, dict) else {}
+    if known.get("outcome") == "timeout":
+        kind = AirflowTaskTimeout if known.get("of_execution") else AirflowSensorTimeout
+        raise kind(known.get("message") or "The report job has not ended in time.")
+    if known.get("outcome") == "refused" and isinstance(known.get("error"), dict) and known["error"].get("message"):
+        raise error_from_json(known["error"])
+    try:
+        job = ReportJob.from_json(known["job"]) if known.get("outcome") == "ended" else None
+    except (KeyError, TypeError, ValueError):
+        job = None
+    if job is None or not job.state.is_terminal:
+        raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
+    return job
