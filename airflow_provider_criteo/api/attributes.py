@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date
 from difflib import get_close_matches
+from enum import Enum
 from typing import Any
 
+from airflow_provider_criteo.api.dates import DATE_ATTRIBUTES, date_text, sent_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.reports import ReportType
-
-log = logging.getLogger(__name__)
+from airflow_provider_criteo.api.specification import Schema, attributes_schema, items, properties, resolved
 
 Attributes = Mapping[str, Any]
+
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 
 
 def parse_attributes(value: object) -> dict[str, Any]:
@@ -39,25 +42,68 @@ def parse_attributes(value: object) -> dict[str, Any]:
     return dict(value)
 
 
-def as_json(attributes: Attributes, row: ReportType, *, final: bool = True) -> dict[str, Any]:
-    """The attributes as JSON values, dates in the form that the row asks for.
+def plain(value: Any) -> Any:
+    """A value with every mapping in it as a dict, and every enum's member as its value.
 
+    Airflow renders templates in dicts, lists, tuples and text alone, and text as ``str`` has it: in no ``ChainMap``,
+    and ``Dimension.DAY`` in place of the ``"Day"`` of a ``(str, Enum)``.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def as_json(
+    attributes: Attributes, row: ReportType, version: str | None = None, *, final: bool = True
+) -> dict[str, Any]:
+    """The attributes as JSON values: dates in the form that the row asks for, ids as text.
+
+    :param version: of the API, by whose specification ids are text or numbers; the row's preferred one where None.
     :param final: whether no other task's output, of whatever class, is still to take a value's place.
     :raises InvalidInputError: a value that is no JSON; the message has its path.
     """
-    return {str(key): _json_value(value, row, f"attributes.{key}", final=final) for key, value in attributes.items()}
+    fields = properties(_schema(row, version))
+    return {
+        str(name): _json_value(
+            sent_date(str(name), value, row) if _is_date(str(name), fields) else value,
+            fields.get(str(name), {}),
+            row,
+            f"attributes.{name}",
+            final,
+        )
+        for name, value in attributes.items()
+    }
 
 
-def _json_value(value: Any, row: ReportType, path: str, *, final: bool = True) -> Any:
+def _schema(row: ReportType, version: str | None) -> Schema:
+    return attributes_schema(row.create_path, version or row.versions[0])
+
+
+def _is_date(name: str, fields: Mapping[str, Schema]) -> bool:
+    return name in DATE_ATTRIBUTES or fields.get(name, {}).get("format") in ("date", "date-time")
+
+
+def _json_value(value: Any, schema: Schema, row: ReportType, path: str, final: bool) -> Any:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, date):
-        return _date_text(value, row.date_format)
+        return date_text(value, row)
     if isinstance(value, Mapping):
-        return {str(key): _json_value(item, row, f"{path}.{key}", final=final) for key, item in value.items()}
+        fields = properties(schema)
+        return {
+            str(key): _json_value(item, fields.get(str(key), {}), row, f"{path}.{key}", final)
+            for key, item in value.items()
+        }
     if value is None or isinstance(value, (str, int, bool)):
-        return value
+        return _as_specified(value, schema)
     # Not lists alone: the output of a mapped task is a sequence that is read when it is asked for.
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [_json_value(item, row, f"{path}[{index}]", final=final) for index, item in enumerate(value)]
+        inner = items(schema)
+        return [_json_value(item, inner, row, f"{path}[{index}]", final) for index, item in enumerate(value)]
     if isinstance(value, float) and math.isfinite(value):
         return value
     if not final and type(value).__module__ != "builtins":
@@ -68,28 +114,67 @@ def _json_value(value: Any, row: ReportType, path: str, *, final: bool = True) -
     )
 
 
-def _date_text(value: date, date_format: str) -> str:
-    if date_format == "date":
-        return value.strftime("%Y-%m-%d")
-    if not isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT00:00:00Z")
-    aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    return aware.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _as_specified(value: Any, schema: Schema) -> Any:
+    """Ids are text to Criteo; what a template rendered as a native Python value, ``[123]``, is text again."""
+    kind = resolved(schema).get("type")
+    if kind == "string" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if kind == "integer" and isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return value
 
 
 def unknown_or_missing(attributes: Attributes, row: ReportType, version: str | None = None) -> Iterator[str]:
-    """What looks wrong: attributes the row does not know, required ones that are missing.
+    """What that version's specification does not know, or misses: attributes, also in ``filters``, and values of enums.
 
-    Only doubts: these contracts move, and Criteo's answer is the judge.
+    Only doubts: these contracts move, and Criteo's answer is the judge. Of a row in no specification there are none.
     """
-    for name in attributes:
-        if name not in row.attributes:
-            nearest = get_close_matches(str(name), row.attributes, n=1, cutoff=0.6)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(row.attributes)}"
-            yield f"attribute {name!r} is not known for report type {row.id!r}; {hint}"
-    for name in row.required:
-        if attributes.get(name) is None:
-            yield f"attribute {name!r} is required for report type {row.id!r} and missing"
+    schema = _schema(row, version)
+    return _object_doubts(attributes, schema, row, "", _names(schema)) if schema else iter(())
+
+
+def _object_doubts(
+    value: Attributes, schema: Schema, row: ReportType, within: str, names: Mapping[str, str]
+) -> Iterator[str]:
+    fields = properties(schema)
+    for name, item in value.items():
+        if name in fields:
+            yield from _value_doubts(item, resolved(fields[name]), row, f"{within}{name}", names)
+        elif fields:
+            own = {known: f"{within}{known}" for known in fields}
+            hint = _nearest(str(name), {**names, **own}) or f"known: {', '.join(sorted(own.values()))}"
+            yield f"attribute '{within}{name}' is not known for report type {row.id!r}; {hint}"
+    for name in resolved(schema).get("required", ()):
+        if value.get(name) is None:
+            yield f"attribute '{within}{name}' is required for report type {row.id!r} and missing"
+
+
+def _value_doubts(value: Any, schema: Schema, row: ReportType, path: str, names: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _object_doubts(value, schema, row, f"{path}.", names)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _value_doubts(item, items(schema), row, path, names)
+    elif value is not None and "enum" in schema:
+        # Criteo's pages write in camelCase what its specifications have in PascalCase.
+        words = {str(word).lower(): str(word) for word in schema["enum"]}
+        if str(value).lower() not in words:
+            hint = _nearest(str(value).lower(), words) or f"known: {', '.join(words.values())}"
+            yield f"{path} {value!r} is not known for report type {row.id!r}; {hint}"
+
+
+def _names(schema: Schema, within: str = "") -> dict[str, str]:
+    """The full names of all attributes, also of those in others, by their last part."""
+    found: dict[str, str] = {}
+    for name, field in properties(schema).items():
+        found = {**_names(field, f"{within}{name}."), **_names(items(field), f"{within}{name}."), **found}
+        found[name] = f"{within}{name}"
+    return found
+
+
+def _nearest(wrong: str, known: Mapping[str, str]) -> str:
+    nearest = get_close_matches(wrong, known, n=1, cutoff=0.6)
+    return f"did you mean {known[nearest[0]]!r}?" if nearest else ""
 
 
 def require_account_id(account_id: object, row: ReportType) -> None:

@@ -31,6 +31,7 @@ from airflow_provider_criteo.api.attributes import (
     unknown_or_missing,
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
+from airflow_provider_criteo.api.dates import doubtful_days
 from airflow_provider_criteo.api.download import DownloadedReport, receive
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
@@ -514,8 +515,8 @@ def _account(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create_body(attributes: Attributes, row: ReportType, version: str) -> bytes:
-    values = as_json(attributes, row)
-    for doubt in unknown_or_missing(values, row, version):
+    values = as_json(attributes, row, version)
+    for doubt in (*unknown_or_missing(values, row, version), *doubtful_days(attributes, row)):
         log.warning("%s (sent all the same: Criteo decides)", doubt)
     data: dict[str, Any] = {"attributes": values}
     if row.resource_type:

@@ -18,7 +18,9 @@ PREVIEW_VERSION = "preview"
 EXPERIMENTAL_VERSION = "experimental"
 """The new name of ``preview``: https://developers.criteo.com/marketing-solutions/experimental/docs/introduction-to-experimental"""
 
-API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+STABLE_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01")
+"""Dated versions, oldest first; the last is the release candidate."""
+API_VERSIONS = (*STABLE_VERSIONS, PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 
 VERSION_ENDS: Mapping[str, date] = MappingProxyType(
     {
@@ -172,10 +174,10 @@ class ReportType:
         """The job state that Criteo's word means; of a word that is not known, ``UNKNOWN``."""
         return STATUS_WORDS.get(word.strip().lower(), JobState.UNKNOWN)
 
-    @staticmethod
-    def knows(word: str) -> bool:
-        """Whether this is a status word of Criteo's."""
-        return word.strip().lower() in STATUS_WORDS
+
+def is_status_word(word: str) -> bool:
+    """Whether this is a status word of Criteo's."""
+    return word.strip().lower() in STATUS_WORDS
 
 
 def _quoted(segment: str) -> str:

@@ -1,11 +1,9 @@
 """The catalogue of Criteo's asynchronous report exports: one row of data per report type.
 
 Everything that depends on a report type is a field of its row, or stands in Criteo's specification of it
-(``api.specification``); no other module of the client, the hook, the operators or the sandbox knows a report type by
-name. A new report type is a new row.
+(``api.specification``); no other module names a report type. A new report type is a new row.
 
-Sources: Criteo's OpenAPI specifications (preview, experimental, 2026-01, 2026-07, 2027-01) and the pages that
-each row's ``docs_url`` names.
+Sources: Criteo's OpenAPI specifications of each version, and the pages that each row's ``docs_url`` names.
 """
 
 from __future__ import annotations
@@ -18,14 +16,15 @@ from airflow_provider_criteo.api.report_type import (
     API_VERSIONS,
     CURRENT_VERSION,
     EXPERIMENTAL_VERSION,
-    ID_FIELDS,
     PREVIEW_VERSION,
+    STABLE_VERSIONS,
     STATUS_WORDS,
     VERSION_ENDS,
     DateKind,
     LostJob,
     ReportType,
     choices,
+    is_status_word,
 )
 
 __all__ = (
@@ -34,9 +33,9 @@ __all__ = (
     "DEFAULT_REPORT_TYPE",
     "DOCS",
     "EXPERIMENTAL_VERSION",
-    "ID_FIELDS",
     "PREVIEW_VERSION",
     "REPORT_TYPES",
+    "STABLE_VERSIONS",
     "STATUS_WORDS",
     "VERSION_ENDS",
     "DateKind",
@@ -44,6 +43,7 @@ __all__ = (
     "ReportType",
     "choices",
     "get_report_type",
+    "is_status_word",
     "rows",
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_criteo.api.attributes import parse_attributes
+from airflow_provider_criteo.api.attributes import parse_attributes, plain
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 from airflow_provider_criteo.hooks.criteo import CriteoHook
@@ -82,6 +82,16 @@ class CreatesReportJob(CriteoBaseOperator):
         self.account_id = account_id
         check_attributes(self)
         check_account_id(self)
+
+    @property
+    def attributes(self) -> Any:
+        """What to report."""
+        return self._attributes
+
+    @attributes.setter
+    def attributes(self, value: Any) -> None:
+        # Before Airflow renders templates, which it looks for in dicts, lists and text alone.
+        self._attributes = plain(value)
 
     def resolve_template_files(self) -> None:
         """Put the content of a ``.json`` file in the place of its path.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import ChainMap, OrderedDict, UserDict
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import pendulum
 import pytest
 
+from airflow_provider_criteo.api.attributes import as_json, plain, unknown_or_missing
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import ValidationError
 from airflow_provider_criteo.api.reports import REPORT_TYPES
@@ -17,38 +19,7 @@ from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.recorder import Recorder
 from tests.support.report_types import ATTRIBUTES
 
-PARIS = ZoneInfo("Europe/Paris")
 NOON = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=14)
-DAY = NOON.strftime("%Y-%m-%d")
-MOMENT = NOON.strftime("%Y-%m-%dT%H:%M:%SZ")
-MIDNIGHT = f"{DAY}T00:00:00Z"
-
-
-@pytest.mark.parametrize(
-    ("value", "as_date", "as_moment"),
-    [
-        pytest.param(NOON, DAY, MOMENT, id="datetime"),
-        pytest.param(NOON.replace(tzinfo=None), DAY, MOMENT, id="naive datetime is UTC"),
-        pytest.param(NOON.astimezone(PARIS), DAY, MOMENT, id="datetime elsewhere"),
-        pytest.param(pendulum.instance(NOON), DAY, MOMENT, id="pendulum"),
-        pytest.param(pendulum.instance(NOON).in_timezone("Asia/Tokyo"), DAY, MOMENT, id="pendulum elsewhere"),
-        pytest.param(NOON.date(), DAY, MIDNIGHT, id="date"),
-        pytest.param(pendulum.instance(NOON).date(), DAY, MIDNIGHT, id="pendulum date"),
-        pytest.param("yesterday, please", "yesterday, please", "yesterday, please", id="text as it is"),
-    ],
-)
-@pytest.mark.parametrize(("report_type", "form"), [("rm-fillrate", "date"), ("products", "date-time")])
-def test_dates_are_sent_in_the_form_that_the_row_asks_for(
-    value: Any, as_date: str, as_moment: str, report_type: str, form: str, client: CriteoClient, sandbox: Sandbox
-) -> None:
-    attributes = {**ATTRIBUTES[report_type], "startDate": value}
-    if isinstance(value, str):
-        with pytest.raises(ValidationError, match="yesterday, please"):
-            client.create_report_job(report_type, attributes)
-    else:
-        client.create_report_job(report_type, attributes)
-    (create,) = sandbox.journal("create")
-    assert create["attributes"]["startDate"] == (as_date if form == "date" else as_moment)
 
 
 @pytest.mark.parametrize("report_type", list(REPORT_TYPES))
@@ -114,7 +85,87 @@ def test_every_format_of_a_row_is_taken(report_type: str, form: str, client: Cri
     assert create["attributes"][row.format_attribute] == form
 
 
+# Mappings, enums, ids
+
+
+class Dim(str, Enum):
+    DAY = "Day"
+    ADVERTISER = "AdvertiserId"
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [ChainMap, MappingProxyType, OrderedDict, UserDict, lambda given: ChainMap({}, given)],
+    ids=["ChainMap", "MappingProxyType", "OrderedDict", "UserDict", "ChainMap's second"],
+)
+def test_any_mapping_is_sent_like_a_dict(mapping: Any, client: CriteoClient, sandbox: Sandbox) -> None:
+    attributes = {**ATTRIBUTES["rm-performance"], "filters": mapping({"accountIds": ("1",)})}
+    client.create_report_job("rm-performance", mapping(attributes))
+    (create,) = sandbox.journal("create")
+    assert create["attributes"] == {**attributes, "filters": {"accountIds": ["1"]}}
+
+
+def test_an_enums_member_is_sent_as_its_value(client: CriteoClient, sandbox: Sandbox) -> None:
+    client.create_report_job("statistics", {**ATTRIBUTES["statistics"], "dimensions": (Dim.ADVERTISER, Dim.DAY)})
+    (create,) = sandbox.journal("create")
+    assert create["attributes"]["dimensions"] == ["AdvertiserId", "Day"]
+
+
+def test_plain_is_what_airflow_renders_templates_in() -> None:
+    given = ChainMap({"a": MappingProxyType({"b": (Dim.DAY, "{{ ds }}")}), "c": date(2026, 11, 24)})
+    made = plain(given)
+    assert made == {"a": {"b": ["Day", "{{ ds }}"]}, "c": date(2026, 11, 24)}
+    assert [type(value) for value in (made, made["a"], made["a"]["b"][0])] == [dict, dict, str]
+
+
+@pytest.mark.parametrize(
+    ("report_type", "given", "sent"),
+    [
+        ("mpo-realtime", {"advertiserIds": [123, 18159942378514859684]}, {"advertiserIds": ["123", "18159942378514859684"]}),
+        ("mpo-realtime", {"lookbackWindow": "90"}, {"lookbackWindow": 90}),
+        ("mpo-realtime", {"lookbackWindow": "0090"}, {"lookbackWindow": "0090"}),
+        ("mpo-realtime", {"advertiserIds": [True]}, {"advertiserIds": [True]}),
+        ("mpo-realtime", {"advertiserIds": None, "endDate": None}, {"advertiserIds": None, "endDate": None}),
+        ("audience-performance", {"advertiserId": 7}, {"advertiserId": "7"}),
+        ("rm-performance", {"filters": {"campaignIds": (7,)}}, {"filters": {"campaignIds": ["7"]}}),
+        ("rm-campaigns", {"id": 7, "ids": [8]}, {"id": "7", "ids": ["8"]}),
+        ("rm-partner-billing", {"retailerIds": ["7", 8], "accountIds": [9]}, {"retailerIds": [7, 8], "accountIds": ["9"]}),
+        ("rm-brand-catalog", {"brandIdFilter": [7], "retailerIdFilter": ["8"]}, {"brandIdFilter": ["7"], "retailerIdFilter": [8]}),
+        ("rm-sellers-catalog", {"sellers": [{"retailerId": 1, "sellerId": 2}]}, {"sellers": [{"retailerId": "1", "sellerId": "2"}]}),
+        ("rm-share-of-voice", {"filters": {"brandIds": [7], "keywords": [2026]}}, {"filters": {"brandIds": ["7"], "keywords": ["2026"]}}),
+        ("mpo-realtime", {"newIds": [7], "threshold": 1.5}, {"newIds": [7], "threshold": 1.5}),
+    ],
+)  # fmt: skip
+def test_ids_are_text_and_numbers_are_numbers_as_specified(
+    report_type: str, given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    row = REPORT_TYPES[report_type]
+    for version in (*row.versions, None):
+        assert as_json(given, row, version) == sent
+
+
 # What is said before the call
+
+
+def test_a_difference_of_case_alone_is_not_doubted() -> None:
+    row = REPORT_TYPES["mpo-realtime"]
+    assert list(unknown_or_missing({"dimensions": ["advertiserid", "Hour"], "fileFormat": "CSV"}, row)) == []
+
+
+def test_what_is_known_is_what_the_version_that_is_called_knows() -> None:
+    row = REPORT_TYPES["rm-fillrate"]
+    attributes = {**ATTRIBUTES["rm-fillrate"], "metrics": ["coveredSlots"]}
+    assert list(unknown_or_missing(attributes, row, "preview")) == []
+    (doubt,) = unknown_or_missing(attributes, row, "2026-07")
+    assert doubt.startswith("metrics 'coveredSlots' is not known for report type 'rm-fillrate'")
+
+
+@pytest.mark.parametrize("odd", [1, "text", [], ["text"], [[1]], {"a": {"b": 1}}, None, True])
+@pytest.mark.parametrize("report_type", ["rm-performance", "rm-sellers-catalog"])
+def test_doubts_bear_any_value(report_type: str, odd: Any) -> None:
+    row = REPORT_TYPES[report_type]
+    for name in row.attributes:
+        assert all(isinstance(doubt, str) for doubt in unknown_or_missing({name: odd}, row))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +187,44 @@ def test_every_format_of_a_row_is_taken(report_type: str, form: str, client: Cri
             "attribute 'fileFormat' is not known for report type 'rm-performance'; did you mean 'format'?",
         ),
         (
+            "rm-share-of-voice",
+            {"brandIds": ["1"]},
+            "attribute 'brandIds' is not known for report type 'rm-share-of-voice'; did you mean 'filters.brandIds'?",
+        ),
+        (
+            "rm-performance",
+            {"filters": {"acountIds": ["1"]}},
+            "attribute 'filters.acountIds' is not known for report type 'rm-performance'; "
+            "did you mean 'filters.accountIds'?",
+        ),
+        (
+            "rm-sellers-catalog",
+            {"sellers": [{"retailerId": "1", "sellerId": "2", "sellerID": "2"}]},
+            "attribute 'sellers.sellerID' is not known for report type 'rm-sellers-catalog'; "
+            "did you mean 'sellers.sellerId'?",
+        ),
+        (
+            "statistics",
+            {"metrics": ["Clicks", "Dispays"]},
+            "metrics 'Dispays' is not known for report type 'statistics'; did you mean 'Displays'?",
+        ),
+        (
+            "audience-performance",
+            {"dimension": "Top30BrandByClicks"},
+            "dimension 'Top30BrandByClicks' is not known for report type 'audience-performance'; "
+            "did you mean 'Top30BrandsByClicks'?",
+        ),
+        (
+            "rm-performance",
+            {"filters": {"accountIds": ["1"], "buyTypes": ["auctions"]}},
+            "filters.buyTypes 'auctions' is not known for report type 'rm-performance'; did you mean 'auction'?",
+        ),
+        (
+            "rm-partner-billing",
+            {"format": "parquet"},
+            "format 'parquet' is not known for report type 'rm-partner-billing'; known: json, csv",
+        ),
+        (
             "rm-catalog",
             {"xyz": 1},
             "attribute 'xyz' is not known for report type 'rm-catalog'; known: brandIdFilter, format",
@@ -153,7 +242,7 @@ def test_an_unknown_attribute_is_doubted_with_the_nearest_name_and_sent(
     account_id = "7" if REPORT_TYPES[report_type].needs_account_id else None
     with suppress(ValidationError):
         client.create_report_job(report_type, {**ATTRIBUTES[report_type], **wrong}, account_id)
-    (warning,) = [record for record in caplog.records if "is not known" in record.getMessage()]
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert warning.levelname == "WARNING"
     assert said in warning.getMessage()
     assert "Criteo decides" in warning.getMessage()

@@ -257,3 +257,13 @@ def test_a_new_row_is_created_waited_for_and_downloaded(
         "/experimental/marketing-solutions/keyword-bids/files",
     }
     assert get_report_type("keyword-bids") is row
+
+
+def test_nothing_is_doubted_of_a_row_that_is_in_no_specification(
+    client: CriteoClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = new_row()
+    monkeypatch.setitem(REPORT_TYPES, row.id, row)
+    assert (row.attributes, row.required) == ((), ())
+    client.create_report_job("keyword-bids", {"whatever": 1, "filters": {"ids": [7]}, "startDate": date(2026, 11, 24)})
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []

@@ -1,0 +1,94 @@
+"""The dates of a create: which day or moment a value means, and the form in which Criteo wants it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
+
+from airflow_provider_criteo.api.report_type import DateKind, ReportType
+
+DATE_ATTRIBUTES = ("startDate", "endDate", "modifiedAfter")
+
+# As str(), isoformat() and Airflow's ds and ts have it.
+_ISO_8601 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
+)
+
+
+def sent_date(name: str, value: object, row: ReportType) -> object:
+    """The value of a date attribute in the form that Criteo wants; what is no date, and a plain date, as it is.
+
+    A whole day is the day that the value names in its own time zone, whatever that is. A day as the end is all of it.
+
+    :param name: of the attribute.
+    :param value: a date, a datetime, or the ISO text of one.
+    """
+    is_end = name == "endDate"
+    if isinstance(value, date):
+        return date_text(value, row, is_end=is_end)
+    if isinstance(value, str):
+        named = _named(value)
+        is_moment = isinstance(named, datetime)
+        changes = is_moment if row.dates is DateKind.WHOLE_DAYS else is_end and not is_moment
+        return date_text(named, row, is_end=is_end) if named is not None and changes else value
+    return value
+
+
+def date_text(value: date, row: ReportType, *, is_end: bool = False) -> str:
+    """A date or datetime in the form that Criteo wants; a naive datetime of a moment is UTC.
+
+    :param is_end: whether it ends a span, so that a day means all of it.
+    """
+    if isinstance(value, datetime) and row.dates is not DateKind.WHOLE_DAYS:
+        aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+        return f"{aware.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    day = f"{value:%Y-%m-%d}"
+    if row.date_format == "date":
+        return day
+    # As in Criteo's sample, and the last day is in it whether or not the time counts:
+    # https://developers.criteo.com/marketing-solutions/v2026-preview/docs/product-performance-report
+    return f"{day}T23:59:59Z" if is_end else f"{day}T00:00:00Z"
+
+
+def doubtful_days(attributes: Mapping[str, Any], row: ReportType) -> Iterator[str]:
+    """What of the dates, as they were given, may mean other days than it seems to."""
+    start, end = _named(attributes.get("startDate")), _named(attributes.get("endDate"))
+    if row.dates is DateKind.WHOLE_DAYS and start and end and _is_next_midnight(start, end):
+        yield (
+            f"endDate={attributes['endDate']!s} is the midnight after the day of startDate, and report type {row.id!r} "
+            f"takes whole days: two days are asked for, {start:%Y-%m-%d} and {end:%Y-%m-%d}; for one day give "
+            "startDate = endDate"
+        )
+    if row.dates is DateKind.NOT_DOCUMENTED and (_is_not_at("00:00:00", start) or _is_not_at("23:59:59", end)):
+        yield (
+            f"Criteo does not document whether report type {row.id!r} counts whole days or moments; its dates are sent as "
+            "the moments that were given. Days without a time mean the same either way, the last one included"
+        )
+
+
+def _is_next_midnight(start: date, end: date) -> bool:
+    first_day = start.date() if isinstance(start, datetime) else start
+    return isinstance(end, datetime) and end.time() == time() and end.date() == first_day + timedelta(days=1)
+
+
+def _is_not_at(clock: str, moment: date | None) -> bool:
+    if not isinstance(moment, datetime):
+        return False
+    in_utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
+    return f"{in_utc:%H:%M:%S}" != clock
+
+
+def _named(value: object) -> date | None:
+    """The day, or the day and time on its own clock, that a value names; None where it is no date."""
+    if isinstance(value, date):
+        return value
+    found = _ISO_8601.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    try:
+        return date(year, month, day) if found[4] is None else datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        return None
