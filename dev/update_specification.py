@@ -125,7 +125,7 @@ def lines(mapping: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(members) + "\n}"
 
 
-def main(specifications: Path) -> None:
+def main(specifications: Path, target: Path = TARGET) -> None:
     """Write the data file."""
     document = Document()
     for version in API_VERSIONS:
@@ -140,9 +140,9 @@ def main(specifications: Path) -> None:
         for version in row.versions:
             for method, path in sorted(operations_of(row, version) - have):
                 print(f"{row.id}: no specification of {version} has {method.upper()} {path}", file=sys.stderr)
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text('{"paths":' + lines(document.paths) + ',\n"schemas":' + lines(document.schemas) + "}\n", "utf-8")
-    print(f"{TARGET}: {sum(map(len, document.paths.values()))} operations, {len(document.schemas)} schemas")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text('{"paths":' + lines(document.paths) + ',\n"schemas":' + lines(document.schemas) + "}\n", "utf-8")
+    print(f"{target}: {sum(map(len, document.paths.values()))} operations, {len(document.schemas)} schemas")
 
 
 if __name__ == "__main__":
