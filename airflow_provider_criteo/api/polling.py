@@ -21,7 +21,7 @@ from airflow_provider_criteo.api.exceptions import (
     UnavailableError,
 )
 from airflow_provider_criteo.api.models import JobState, ReportJob, problem_lines
-from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.report_type import is_status_word
 
 SHORTEST_POLL_INTERVAL = 5.0
 """Seconds; Criteo asks not to poll more often than every 5 to 10 s:
@@ -196,7 +196,7 @@ class Wait:
             gist = "".join(problem.gist for problem in job.problems)
             lines = problem_lines(job.problems)
             self._warn_once(gist, f"Criteo tells of problems with report job {self.report_id}:{lines}")
-        if not ReportType.knows(job.status):
+        if not is_status_word(job.status):
             message = f"Report job {self.report_id} has the status {job.status!r}, which is not known; waiting on"
             self._warn_once(job.status, message)
 
