@@ -1,0 +1,159 @@
+"""How large the house is: what one call runs through, import circles, lines of code. ``make house`` prints it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import sys
+import tempfile
+import tokenize
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_criteo"
+SANDBOX = PACKAGE / "sandbox"
+LATER_PARTS = (PACKAGE / "api" / "tables", PACKAGE / "api" / "tables.py", PACKAGE / "api" / "splitting.py")
+
+
+def main() -> None:
+    """Print the figures, each beside what it should be at most."""
+    for name, figure, most in figures():
+        print(f"{name:<58} {figure:>12} {most:>12}")
+
+
+def figures() -> Iterator[tuple[str, str, str]]:
+    """Name, figure, and what it should be at most."""
+    yield "", "now", "at most"
+    poke, create, download = ways()
+    yield "functions / files that one poke of a pending job runs", poke, "50 / 10"
+    yield "functions / files that one create runs", create, "60 / 11"
+    yield "functions / files that one download runs", download, "75 / 13"
+    circles = [" -> ".join(circle) for circle in import_circles()]
+    yield f"import circles {circles or ''}", str(len(circles)), "0"
+    modules = [path for path in PACKAGE.rglob("*.py") if SANDBOX not in path.parents]
+    later = [path for path in modules if any(part == path or part in path.parents for part in LATER_PARTS)]
+    yield "code lines without the sandbox", str(sum(map(code_lines, modules))), ""
+    yield "  of them tables and splitting", str(sum(map(code_lines, later))), ""
+    yield "  all others", str(sum(map(code_lines, set(modules) - set(later)))), "3300"
+    yield "code lines of the sandbox", str(sum(map(code_lines, SANDBOX.rglob("*.py")))), "2200"
+    yield "lines of reports.py", str(len((PACKAGE / "api" / "reports.py").read_text().splitlines())), "350"
+
+
+def ways() -> tuple[str, str, str]:
+    """What a poke, a create and a download of a fresh task run through."""
+    import airflow  # noqa: F401 - it has to be ready
+
+    from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
+    from airflow_provider_criteo.sandbox import Sandbox
+    from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
+
+    attributes = {"advertiserIds": ["1"], "lookbackWindow": 60}
+    with Sandbox(pending_seconds=3600, rate_limit=None) as sandbox, tempfile.TemporaryDirectory() as folder:
+        os.environ["AIRFLOW_CONN_CRITEO_DEFAULT"] = sandbox.connection()
+        context: Any = {"ti": _Task()}
+        create = CreateReportJobOperator(task_id="create", attributes=attributes)
+        created = counted(lambda: create.execute(context))
+        report_id = sandbox.jobs()[0]["report_id"]
+        sensor = ReportJobStatusSensor(task_id="wait", report_id=report_id, mode="poke")
+        poked = counted(lambda: sensor.poke(context))
+        sandbox.finish(report_id)
+        load = DownloadReportOperator(task_id="load", report_id=report_id, destination=f"{folder}/report")
+        return poked, created, counted(lambda: load.execute(context))
+
+
+class _Task:
+    """As much of a task instance as the operators ask for."""
+
+    max_tries = 0
+    map_index = -1
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Push nothing."""
+
+
+def counted(call: Callable[[], object]) -> str:
+    """The distinct functions and files of the package, without the sandbox, that a call runs."""
+    seen: set[tuple[str, str, int]] = set()
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        path = Path(code.co_filename)
+        if event == "call" and PACKAGE in path.parents and SANDBOX not in path.parents and code.co_name != "<module>":
+            seen.add(
+                (
+                    code.co_filename,
+                    code.co_qualname if hasattr(code, "co_qualname") else code.co_name,
+                    code.co_firstlineno,
+                )
+            )
+
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return f"{len(seen)} / {len({path for path, _, _ in seen})}"
+
+
+def code_lines(path: Path) -> int:
+    """Physical lines that hold code: no docstrings, comments, blanks."""
+    source = path.read_text()
+    docstrings = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        for first in node.body[:1]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+        for line in range(first.lineno, (first.end_lineno or first.lineno) + 1)
+    }
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    lines = {line for token in tokens if token.type not in skipped for line in range(token.start[0], token.end[0] + 1)}
+    return len(lines - docstrings)
+
+
+def import_circles() -> list[list[str]]:
+    """Modules that import each other, imports within functions and for type checking included."""
+    graph = {_module(path): set(_imports(path)) for path in PACKAGE.rglob("*.py")}
+    return [sorted(group) for group in _strongly_connected(graph) if len(group) > 1]
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:
+    reach = {module: _reached(module, graph) for module in graph}
+    groups = {frozenset({a, *(b for b in reach[a] if a in reach.get(b, ()))}) for a in graph}
+    return [set(group) for group in groups]
+
+
+def _reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for module in graph.get(waiting.pop(), ()):
+            if module in graph and module not in found:
+                found.add(module)
+                waiting.append(module)
+    return found
+
+
+if __name__ == "__main__":
+    main()
