@@ -42,7 +42,7 @@ What the settings mean stands with ``settings.JobSettings`` and ``settings.Setti
 
 from __future__ import annotations
 
-from airflow_provider_criteo.sandbox.client import SandboxControl
+from airflow_provider_criteo.sandbox.controls import SandboxControl
 from airflow_provider_criteo.sandbox.faults import FAULTS
 from airflow_provider_criteo.sandbox.server import Sandbox
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"refresh token    {sandbox.refresh_token}")
     print(f"in Airflow's UI  API host {given.host}, API port {listening.getsockname()[1]}")
     print(f"controls         {url}/_sandbox/")
-    print(f"API              {url}/docs")
+    print(f"OpenAPI          {url}/openapi.json")
     print()
     print(f"export AIRFLOW_CONN_CRITEO_DEFAULT={shlex.quote(connection_json(url, client_id, secret))}", flush=True)
     with suppress(KeyboardInterrupt):

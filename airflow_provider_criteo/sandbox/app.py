@@ -1,23 +1,19 @@
-"""The ASGI application: Criteo's API in front, the control API and the OpenAPI document beside it."""
+"""Criteo's API on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-from fastapi import FastAPI
-
-from airflow_provider_criteo.sandbox import specification
-from airflow_provider_criteo.sandbox.api import CriteoApi
+from airflow_provider_criteo.sandbox.criteo_api import CriteoApi
 from airflow_provider_criteo.sandbox.fault_plan import FaultPlan, PlannedFault
 from airflow_provider_criteo.sandbox.faults import Play
 from airflow_provider_criteo.sandbox.journal import Journal
-from airflow_provider_criteo.sandbox.problems import Refusal, Reply, refusal
+from airflow_provider_criteo.sandbox.replies import Refusal, Reply, refusal
 from airflow_provider_criteo.sandbox.routes import CALLS, Call
 from airflow_provider_criteo.sandbox.settings import Settings, changed
-from airflow_provider_criteo.sandbox.wire import Receive, Scope, Send, Wire
+from airflow_provider_criteo.sandbox.wire import Wire
 
 DEFAULT_SECRET = "a+b/c=d&e%f"  # noqa: S105 - every character that an unencoded form would lose
 
@@ -35,7 +31,7 @@ class SandboxApp:
         self.api = CriteoApi(client_id, client_secret)
         self.client_id = client_id
         self.client_secret = client_secret
-        self.refresh_token = self.api.tokens.issue_refresh_token(client_id, settings)
+        self.refresh_token = self.api.tokens.issue_refresh_token(client_id)
         self.faults = FaultPlan()
         self.journal = Journal(journal)
         self._initial = settings
@@ -73,13 +69,11 @@ class SandboxApp:
         if held:
             held[1].set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, wire: Wire) -> None:
         """Answer a request."""
-        wire = Wire(scope, receive, send)
         settings = self.settings
-        call = self.api.understand(scope["method"], scope["raw_path"].decode("latin-1"))
-        call.query = parse_qs(scope["query_string"].decode("latin-1"))
-        call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        call = self.api.understand(wire.method, wire.path)
+        call.query, call.headers = wire.query, wire.headers
         record = self.journal.begin(call)
         body = await wire.body()
         call.body = body or b""
@@ -106,7 +100,7 @@ class SandboxApp:
             reply = refused.reply
         if reply is None:
             return
-        reply.headers = {**_deprecation(settings), **settings.response_headers, **quota, **reply.headers}
+        reply.headers = {**_deprecation(settings), **quota, **reply.headers}
         await wire.send(reply)
 
     async def _wait(self, call: Call, when: str) -> None:
@@ -126,14 +120,3 @@ class SandboxApp:
 def _deprecation(settings: Settings) -> dict[str, str]:
     told = {"deprecation": settings.deprecation, "sunset": settings.sunset}
     return {name: value for name, value in told.items() if value is not None}
-
-
-def build(sandbox: SandboxApp) -> FastAPI:
-    """The whole application."""
-    from airflow_provider_criteo.sandbox.control import control_app
-
-    app = FastAPI(title="Criteo API sandbox", docs_url="/docs", redoc_url=None)
-    app.openapi = specification.openapi  # type: ignore[method-assign]
-    app.mount("/_sandbox", control_app(sandbox))
-    app.mount("/", sandbox)
-    return app

@@ -17,8 +17,8 @@ from airflow_provider_criteo.sandbox.faults import (
     fault,
 )
 from airflow_provider_criteo.sandbox.oauth import oauth_error
-from airflow_provider_criteo.sandbox.problems import STATUS_PROBLEMS, Reply, envelope, problem
-from airflow_provider_criteo.sandbox.quota import http_date
+from airflow_provider_criteo.sandbox.rate_limits import http_date
+from airflow_provider_criteo.sandbox.replies import STATUS_PROBLEMS, Reply, envelope, problem
 
 HTML = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>Gateway</h1></body></html>"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_criteo.sandbox.faults import DOWNLOAD, Play, fault
-from airflow_provider_criteo.sandbox.problems import Reply
+from airflow_provider_criteo.sandbox.replies import Reply
 from airflow_provider_criteo.sandbox.wire import gzipped, pieces, ticks
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_criteo.sandbox.oauth import Tokens
-from airflow_provider_criteo.sandbox.problems import Reply
+from airflow_provider_criteo.sandbox.replies import Reply
 from airflow_provider_criteo.sandbox.routes import CALLS, Call
 from airflow_provider_criteo.sandbox.wire import Wire
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family, family_of
-from airflow_provider_criteo.sandbox.files import ReportFile, report_file
-from airflow_provider_criteo.sandbox.problems import envelope
+from airflow_provider_criteo.sandbox.replies import envelope
+from airflow_provider_criteo.sandbox.report_files import ReportFile, report_file
 from airflow_provider_criteo.sandbox.settings import JOB_SETTINGS, Settings, changed
 from airflow_provider_criteo.sandbox.specification import ReplyModel
 
@@ -124,7 +124,7 @@ class Job:
                 return {name: self.id, **attributes}
             (attributes if place != "data" else data)[name] = self.id
         ended_badly = state in (FAILED, EXPIRED, INVALIDATED)
-        return envelope(data, settings.problems if ended_badly else settings.problems_on_200, settings.warnings)
+        return envelope(data, settings.problems if ended_badly else [], settings.warnings)
 
     def _known(self, model: ReplyModel, state: str) -> dict[str, Any]:
         settings = self.settings
@@ -213,7 +213,7 @@ class Jobs:
         """A new job, or the one that the same request made a while ago."""
         key = json.dumps([row.id, account_id, client_id, attributes], sort_keys=True)
         planned = self._planned(row)
-        job = None if planned is not None or not settings.cache else self._cached(key, settings)
+        job = None if planned is not None or not settings.cache else self._cached(key)
         if job is None:
             job = self._made(row, version, account_id, attributes, changed(settings, planned or {}))
             self._cache[key] = job
@@ -243,14 +243,12 @@ class Jobs:
                 return entry[1]
         return None
 
-    def _cached(self, key: str, settings: Settings) -> Job | None:
+    def _cached(self, key: str) -> Job | None:
         job = self._cache.get(key)
         if job is None or job.id not in self._jobs or job.state not in (PENDING, DONE, OTHER):
             return None
-        window = settings.cache_seconds
-        if window is None:
-            past = job.family.cache_seconds_past
-            window = past if past is not None and _is_past(job.attributes) else job.family.cache_seconds
+        past = job.family.cache_seconds_past
+        window = past if past is not None and _is_past(job.attributes) else job.family.cache_seconds
         return job if time.time() < job.created_at + window else None
 
     def get(self, report_id: str) -> Job | None:

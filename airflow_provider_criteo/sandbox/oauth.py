@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from airflow_provider_criteo.sandbox.problems import Refusal, Reply, refusal
+from airflow_provider_criteo.sandbox.replies import Refusal, Reply, refusal
 from airflow_provider_criteo.sandbox.settings import Settings
 
 FORM = "application/x-www-form-urlencoded"
 _CODE_LIFETIME = 60.0
+_REFRESH_TOKEN_LIFETIME = 182 * 86400.0
 _ERROR_URI = "https://datatracker.ietf.org/doc/html/rfc6749#section-5.2"
 
 
@@ -64,10 +65,10 @@ class Tokens:
         self._refresh: dict[str, Grant] = {}
         self._codes: dict[str, Grant] = {}
 
-    def issue_refresh_token(self, client_id: str, settings: Settings) -> str:
+    def issue_refresh_token(self, client_id: str) -> str:
         """A refresh token, as an authorization code would have given it."""
         token = secrets.token_urlsafe(32)
-        self._refresh[token] = Grant(client_id, "refresh_token", time.time() + settings.refresh_token_lifetime)
+        self._refresh[token] = Grant(client_id, "refresh_token", time.time() + _REFRESH_TOKEN_LIFETIME)
         return token
 
     def issue_code(self, client_id: str, challenge: str | None = None) -> str:
@@ -111,7 +112,7 @@ class Tokens:
             digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
             if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != grant.challenge:
                 return oauth_error(400, "invalid_grant", "The code verifier does not fit the code challenge.")
-        return self._token(client_id, "refresh_token", settings, self.issue_refresh_token(client_id, settings))
+        return self._token(client_id, "refresh_token", settings, self.issue_refresh_token(client_id))
 
     def _renew(self, client_id: str, refresh_token: str, settings: Settings) -> Reply:
         if not refresh_token:
@@ -121,7 +122,7 @@ class Tokens:
             return oauth_error(400, "invalid_grant", "The refresh token is invalid, revoked or expired.")
         if settings.rotate_refresh_token:
             grant.revoked = "rotated"
-            refresh_token = self.issue_refresh_token(client_id, settings)
+            refresh_token = self.issue_refresh_token(client_id)
         return self._token(client_id, "refresh_token", settings, refresh_token)
 
     def _token(self, client_id: str, kind: str, settings: Settings, refresh_token: str | None = None) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_criteo.sandbox import specification
 from airflow_provider_criteo.sandbox.families import family_of
-from airflow_provider_criteo.sandbox.problems import Reply, envelope, refusal
+from airflow_provider_criteo.sandbox.replies import Reply, envelope, refusal
 from airflow_provider_criteo.sandbox.routes import Call
 from airflow_provider_criteo.sandbox.settings import Settings
 

@@ -17,30 +17,31 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET, SandboxApp, build
-from airflow_provider_criteo.sandbox.client import SandboxControl
+from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET, SandboxApp
+from airflow_provider_criteo.sandbox.asgi import AsgiApp
+from airflow_provider_criteo.sandbox.controls import SandboxControl
 from airflow_provider_criteo.sandbox.routes import CALLS
 from airflow_provider_criteo.sandbox.settings import Settings, changed
-from airflow_provider_criteo.sandbox.wire import PROTOCOL, App, Receive, Scope, Send
+from airflow_provider_criteo.sandbox.wire import TRANSPORTS
 
 LOOPBACK = "127.0.0.1"
 _START_TIMEOUT = 30.0
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    """Hands the connection to the application, which breaks it where a fault says so."""
+    """uvicorn's own choice of a protocol, which leaves its connection where a fault finds it.
 
-    app: App
+    That choice is the one thing here that uvicorn does not document; its option ``http`` takes any asyncio protocol.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
+        self._ends = transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2]
+        TRANSPORTS[self._ends] = transport
         super().connection_made(transport)
-        app = self.app
 
-        async def with_protocol(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[PROTOCOL] = self
-            await app(scope, receive, send)
-
-        self.app = with_protocol
+    def connection_lost(self, error: Exception | None) -> None:
+        TRANSPORTS.pop(self._ends, None)
+        super().connection_lost(error)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -73,7 +74,7 @@ def uvicorn_server(app: SandboxApp) -> uvicorn.Server:
     """A uvicorn server for a sandbox."""
     return uvicorn.Server(
         uvicorn.Config(
-            build(app),
+            AsgiApp(app),
             http=_Protocol,
             loop="asyncio",
             lifespan="off",
@@ -81,6 +82,7 @@ def uvicorn_server(app: SandboxApp) -> uvicorn.Server:
             log_level="error",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )

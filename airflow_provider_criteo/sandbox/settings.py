@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import field, fields, replace
+from typing import Any, Literal
 
-PROBLEM_FIELDS = ("code", "detail", "instance", "source", "stackTrace", "title", "traceId", "traceIdentifier", "type")
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(strict=True)
+Problems = list[dict[str, Any]]
+IdLocation = Literal["data.attributes.exportId", "data.attributes.reportId", "data.id", "exportId", "reportId"]
+JsonShape = Literal["columns", "metadata", "wrapped", "resource", "array", "lines", "pretty"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class JobSettings:
     """Settings of a report job; ``configure`` sets them for all jobs to come, ``next_job`` for one.
 
@@ -18,7 +24,6 @@ class JobSettings:
     :param pending_word: the word of a job that has not ended, sent as it stands; None for the report type's own.
     :param message: of the ended job; None for what Criteo's samples show.
     :param problems: ``errors`` of a job that ended badly; None for ``"errors": null``.
-    :param problems_on_200: ``errors`` in every answer about the job, while the job itself runs on.
     :param warnings: ``warnings`` in every answer about the job.
     :param done_at_creation: the POST already answers with the end.
     :param casing: of status words: ``"spec"``, ``"lower"``, ``"upper"``.
@@ -33,7 +38,6 @@ class JobSettings:
     :param json_shape: ``"columns"``, ``"metadata"``, ``"wrapped"``, ``"resource"``, ``"array"`` or ``"lines"``; None
         for the report type's own.
     :param csv_content_type: of CSV files; None for the report type's own.
-    :param json_content_type: of JSON files; None for the report type's own.
     :param retention_seconds: how long the file stays after the end; None for the documented time.
     """
 
@@ -41,42 +45,36 @@ class JobSettings:
     outcome: str = "Done"
     pending_word: str | None = None
     message: str | None = None
-    problems: list[dict[str, Any]] | None = field(default_factory=list)
-    problems_on_200: list[dict[str, Any]] | None = field(default_factory=list)
-    warnings: list[dict[str, Any]] | None = field(default_factory=list)
+    problems: Problems | None = field(default_factory=list)
+    warnings: Problems | None = field(default_factory=list)
     done_at_creation: bool = False
-    casing: str = "spec"
-    id_location: str | None = None
+    casing: Literal["spec", "lower", "upper"] = "spec"
+    id_location: IdLocation | None = None
     create_status: int | None = None
     bare_status: bool = False
-    md5: str = "right"
-    md5_spelling: str | None = None
+    md5: Literal["right", "wrong", "absent"] = "right"
+    md5_spelling: Literal["md5CheckSum", "md5Checksum"] | None = None
     file_rows: int = 10
     file_bytes: int | None = None
-    json_shape: str | None = None
+    json_shape: JsonShape | None = None
     csv_content_type: str | None = None
-    json_content_type: str | None = None
     retention_seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Settings(JobSettings):
     """All settings of the sandbox.
 
     :param cache: the same request within the documented time gives the same job.
-    :param cache_seconds: that time; None for the documented one.
     :param rate_limit: report calls per window and application (client credentials); None for no limit.
     :param rate_limit_per_account: report calls per window and consented account (refresh token).
-    :param consented_accounts: how many accounts consented; their quotas add up.
     :param rate_window: seconds.
-    :param rate_aligned: windows lie on the clock; else each begins with its first call.
     :param rate_headers: ``x-ratelimit-*`` on 429 alone (``"limited"``, as documented), ``"always"`` or ``"never"``.
     :param retry_after: send ``Retry-After`` with a 429, too.
     :param create_limit_per_hour: creates per hour and report type, on top; None for no limit.
     :param expires_in: lifetime of an access token, seconds, as the token answer tells it.
     :param token_lifetime: its real lifetime, seconds; None for ``expires_in``.
     :param rotate_refresh_token: each use of a refresh token gives a new one and ends the old one.
-    :param refresh_token_lifetime: seconds.
     :param invalid_client_status: HTTP status of a wrong client id or secret.
     :param clients: more applications: client id to secret.
     :param consent: whether an account user has approved the application.
@@ -87,30 +85,24 @@ class Settings(JobSettings):
     :param retired_status: HTTP status of a retired version's routes.
     :param lost_status: HTTP status for a job that is not there; None for the report type's own.
     :param expired_status: HTTP status for an expired file; None for the report type's own.
-    :param not_ready_status: HTTP status of a download before the end.
     :param ranges: serve parts of files: ``Accept-Ranges``, ``ETag``, ``If-Range``, 206.
     :param gzip: compress files for clients that accept it.
     :param deprecation: value of a ``Deprecation`` header on every API answer.
     :param sunset: value of a ``Sunset`` header on every API answer.
-    :param response_headers: more headers on every API answer.
     :param latency: seconds before every API answer.
     :param seed: of the random choices: ``pending_seconds`` pairs and fault probabilities.
     """
 
     cache: bool = True
-    cache_seconds: float | None = None
     rate_limit: int | None = 40
     rate_limit_per_account: int | None = 10
-    consented_accounts: int = 1
     rate_window: float = 60.0
-    rate_aligned: bool = False
-    rate_headers: str = "limited"
+    rate_headers: Literal["limited", "always", "never"] = "limited"
     retry_after: bool = False
     create_limit_per_hour: int | None = None
     expires_in: float = 900
     token_lifetime: float | None = None
     rotate_refresh_token: bool = False
-    refresh_token_lifetime: float = 182 * 86400.0
     invalid_client_status: int = 401
     clients: dict[str, str] = field(default_factory=dict)
     consent: bool = True
@@ -121,31 +113,13 @@ class Settings(JobSettings):
     retired_status: int = 410
     lost_status: int | None = None
     expired_status: int | None = None
-    not_ready_status: int = 400
     ranges: bool = False
     gzip: bool = False
     deprecation: str | None = None
     sunset: str | None = None
-    response_headers: dict[str, str] = field(default_factory=dict)
     latency: float = 0.0
     seed: int = 0
 
-
-_CHOICES = {
-    "casing": ("spec", "lower", "upper"),
-    "rate_headers": ("limited", "always", "never"),
-    "md5": ("right", "wrong", "absent"),
-    "md5_spelling": (None, "md5CheckSum", "md5Checksum"),
-    "id_location": (
-        None,
-        "data.attributes.exportId",
-        "data.attributes.reportId",
-        "data.id",
-        "exportId",
-        "reportId",
-    ),
-    "json_shape": (None, "columns", "metadata", "wrapped", "resource", "array", "lines"),
-}
 
 JOB_SETTINGS = tuple(setting.name for setting in fields(JobSettings))
 SETTINGS = tuple(setting.name for setting in fields(Settings))
@@ -156,49 +130,16 @@ def changed(settings: Settings, changes: dict[str, Any], allowed: tuple[str, ...
 
     :raises ValueError: a setting is unknown or its value is not one of its choices; the message has the valid ones.
     """
-    for name, value in changes.items():
+    for name in changes:
         if name not in allowed:
             raise ValueError(f"{name!r} is not a setting; valid: {', '.join(allowed)}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f"{name}={value!r}; valid: {', '.join(map(repr, _CHOICES[name]))}")
-        _check_type(name, value)
-    if isinstance(changes.get("pending_seconds"), list):
-        changes = {**changes, "pending_seconds": tuple(changes["pending_seconds"])}
-    return replace(settings, **changes)
-
-
-def _check_type(name: str, value: Any) -> None:
-    usual = getattr(Settings(), name)
-    if isinstance(usual, bool):
-        fits, wanted = isinstance(value, bool), "true or false"
-    elif name == "pending_seconds" and isinstance(value, (list, tuple)):
-        fits, wanted = len(value) == 2 and all(map(_is_number, value)), "a number or a pair of numbers"
-    elif isinstance(usual, (int, float)):
-        fits, wanted = _is_number(value) or (value is None and name in _OPTIONAL_NUMBERS), "a number"
-    elif name in _NUMBERS:
-        fits, wanted = value is None or _is_number(value), "a number or null"
-    elif isinstance(usual, str):
-        fits, wanted = isinstance(value, str), "a text"
-    elif isinstance(usual, (list, dict)):
-        fits, wanted = value is None or isinstance(value, type(usual)), f"a {type(usual).__name__}"
-    else:
-        return
-    if not fits:
-        raise ValueError(f"{name}={value!r} is not {wanted}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-_OPTIONAL_NUMBERS = ("rate_limit", "rate_limit_per_account")
-_NUMBERS = (
-    "cache_seconds",
-    "create_limit_per_hour",
-    "create_status",
-    "expired_status",
-    "file_bytes",
-    "lost_status",
-    "retention_seconds",
-    "token_lifetime",
-)
+    # JSON has no tuples.
+    changes = {
+        name: tuple(value) if name == "pending_seconds" and isinstance(value, list) else value
+        for name, value in changes.items()
+    }
+    try:
+        return replace(settings, **changes)
+    except ValidationError as error:
+        wrong = (f"{found['loc'][0]}={found['input']!r}: {found['msg']}" for found in error.errors())
+        raise ValueError("; ".join(wrong)) from None

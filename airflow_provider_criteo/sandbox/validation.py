@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox import specification
 from airflow_provider_criteo.sandbox.families import family_of
-from airflow_provider_criteo.sandbox.problems import problem
+from airflow_provider_criteo.sandbox.replies import problem
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,

@@ -9,19 +9,23 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
-from airflow_provider_criteo.sandbox.problems import Reply
+from airflow_provider_criteo.sandbox.replies import Reply
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROTOCOL = "criteo_sandbox.protocol"
-"""Where the server leaves the connection's protocol in the scope."""
+
+Address = tuple[str, int]
+
+TRANSPORTS: dict[tuple[Address, Address], asyncio.Transport] = {}
+"""The open connections by both ends' addresses: what ASGI tells of a connection, and all that it tells."""
 
 LARGEST_BODY = 8 * 1024 * 1024
+_BUFFERED = 64 * 1024
 
 
 class Wire:
@@ -32,16 +36,17 @@ class Wire:
     :param send: of ASGI.
     """
 
-    on_answer: Callable[[int | None], None]
-    """Told once, before anything is sent: the HTTP status, or None where there will be none."""
-
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query = parse_qs(scope["query_string"].decode("latin-1"))
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.on_answer: Callable[[int | None], None] = lambda status: None
+        """Told once, before anything is sent: the HTTP status, or None where there will be none."""
         self._answered = False
         self._receive = receive
         self._send = send
-        self._protocol = scope[PROTOCOL]
-        self._transport: asyncio.Transport = self._protocol.transport
+        self._transport = TRANSPORTS[tuple(scope["server"]), tuple(scope["client"])]
 
     async def body(self) -> bytes | None:
         """The request's body; None where it is too large."""
@@ -88,8 +93,8 @@ class Wire:
         if self._transport.is_closing():
             return False
         self._transport.write(data)
-        if self._protocol.flow.write_paused:
-            await self._protocol.flow.drain()
+        while self._transport.get_write_buffer_size() > _BUFFERED and not self._transport.is_closing():
+            await asyncio.sleep(0.005)
         return not self._transport.is_closing()
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from airflow_provider_criteo.sandbox import Sandbox, SandboxControl
 
@@ -177,9 +178,9 @@ def test_settings_are_checked(sandbox):
     for wrong, message in (
         ({"pending": 1}, "pending_seconds"),
         ({"casing": "loud"}, "upper"),
-        ({"cache": "yes"}, "true or false"),
-        ({"pending_seconds": "soon"}, "a number"),
-        ({"clients": "all"}, "dict"),
+        ({"cache": "yes"}, "boolean"),
+        ({"pending_seconds": "soon"}, "valid number"),
+        ({"clients": "all"}, "dictionary"),
     ):
         with pytest.raises(ValueError, match=message):
             sandbox.configure(**wrong)
@@ -208,6 +209,45 @@ def test_the_connection_leads_to_it(sandbox):
 def test_it_serves_this_machine_alone(host):
     with pytest.raises(ValueError, match="this machine alone"):
         Sandbox(host=host)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("criteo.localhost", 200),
+        ("127.0.0.1:1", 200),
+        ("127.8.9.10", 200),
+        ("[::1]:8000", 200),
+        ("example.com", 421),
+        ("localhost.example.com", 421),
+        ("127.0.0.1.example.com", 421),
+        ("evil-localhost", 421),
+        ("10.0.0.1", 421),
+        ("[::2]", 421),
+        ("0.0.0.0", 421),
+        ("", 421),
+    ],
+)
+def test_it_answers_names_of_this_machine_alone(sandbox, host, status):
+    for path in ("/_sandbox/jobs", "/openapi.json"):
+        assert requests.get(f"{sandbox.url}{path}", headers={"Host": host}, timeout=5).status_code == status
+    reply = requests.post(f"{sandbox.url}/oauth2/token", headers={"Host": host}, timeout=5)
+    assert reply.status_code == (400 if status == 200 else 421)
+    assert len(sandbox.journal()) == (status == 200)
+
+
+def test_a_web_page_cannot_play_with_it(sandbox):
+    sandbox.configure(outcome="Failure")
+    url = f"{sandbox.url}/_sandbox/reset"
+    replies = [
+        requests.get(url, timeout=5),
+        requests.post(url, data="{}", headers={"Content-Type": "text/plain"}, timeout=5),
+    ]
+    assert [reply.status_code for reply in replies] == [405, 405]
+    assert requests.post(f"{sandbox.url}/_sandbox/nothing", timeout=5).status_code == 404
+    assert requests.get(f"{sandbox.url}/_sandbox/", timeout=5).json()["settings"]["outcome"] == "Failure"
 
 
 def test_the_port_is_free_once_it_stops():
@@ -269,7 +309,7 @@ def test_importing_it_imports_no_airflow():
 
 
 def test_the_help_lists_controls_settings_and_faults(sandbox):
-    told = sandbox._get("")
+    told = requests.get(f"{sandbox.url}/_sandbox/", timeout=5).json()
     assert "POST /_sandbox/fault" in told["controls"]
     assert told["settings"]["rate_limit"] is None
     assert told["faults"]["cut"]["calls"] == ["download"]

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES
-from airflow_provider_criteo.sandbox.api import CriteoApi
+from airflow_provider_criteo.sandbox.criteo_api import CriteoApi
 from airflow_provider_criteo.sandbox.oauth import Grant
 from airflow_provider_criteo.sandbox.settings import Settings
 from tests.support.report_types import ATTRIBUTES, day

@@ -12,8 +12,8 @@ from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.jobs import Job, Jobs
 from airflow_provider_criteo.sandbox.oauth import Tokens, oauth_error
 from airflow_provider_criteo.sandbox.permissions import check_accounts, check_scopes, list_accounts
-from airflow_provider_criteo.sandbox.problems import Refusal, Reply, problem, refusal
-from airflow_provider_criteo.sandbox.quota import Quota
+from airflow_provider_criteo.sandbox.rate_limits import Quota
+from airflow_provider_criteo.sandbox.replies import Refusal, Reply, problem, refusal
 from airflow_provider_criteo.sandbox.routes import Call, Routes
 from airflow_provider_criteo.sandbox.settings import Settings
 from airflow_provider_criteo.sandbox.validation import problems_of
@@ -132,7 +132,7 @@ class CriteoApi:
         job.downloads += 1
         if job.state in (jobs.PENDING, jobs.OTHER):
             raise Refusal(
-                settings.not_ready_status,
+                400,
                 problem(job.family.not_ready, "The report is not ready", detail="try again when its status says so"),
             )
         if job.state != jobs.DONE:

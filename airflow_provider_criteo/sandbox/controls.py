@@ -24,11 +24,11 @@ class SandboxControl:
 
     def configure(self, **settings: Any) -> None:
         """Change settings for all calls to come: those of ``settings.Settings``."""
-        self._post("configure", settings)
+        self._post("configure", **settings)
 
     def next_job(self, report_type: str | None = None, **settings: Any) -> None:
         """Settings for the next job to be made, of a report type where one is given; several calls queue up."""
-        self._post("next_job", {"report_type": report_type, **settings})
+        self._post("next_job", report_type=report_type, **settings)
 
     def fault(
         self,
@@ -53,21 +53,21 @@ class SandboxControl:
         :param report_type: only to calls for this report type.
         :param params: of the kind: ``seconds``, ``at``, ``limit``, ``code`` ...
         """
-        options = {
-            "call": call,
-            "kind": kind,
-            "times": times,
-            "after": after,
-            "probability": probability,
-            "report_id": report_id,
-            "report_type": report_type,
-            "params": params,
-        }
-        self._post("fault", options)
+        self._post(
+            "fault",
+            call=call,
+            kind=kind,
+            times=times,
+            after=after,
+            probability=probability,
+            report_id=report_id,
+            report_type=report_type,
+            params=params,
+        )
 
     def clear_faults(self) -> None:
         """Plan no fault any more."""
-        self._post("clear_faults", {})
+        self._post("clear_faults")
 
     def journal(self, call: str | None = None) -> list[dict[str, Any]]:
         """What was asked, oldest first; no secret and no token in it.
@@ -75,54 +75,54 @@ class SandboxControl:
         :param call: only one kind of call.
         """
         query = f"?{urlencode({'call': call})}" if call else ""
-        return cast("list[dict[str, Any]]", self._get(f"journal{query}"))
+        return cast("list[dict[str, Any]]", self._send(f"journal{query}"))
 
     def jobs(self) -> list[dict[str, Any]]:
         """Every report job, oldest first."""
-        return cast("list[dict[str, Any]]", self._get("jobs"))
+        return cast("list[dict[str, Any]]", self._send("jobs"))
 
     def reset(self) -> None:
         """Forget jobs, faults, holds, quota and journal; settings as at the start. Tokens stay good."""
-        self._post("reset", {})
+        self._post("reset")
 
     def revoke_tokens(self, code: str = "authorization-token-invalid") -> int:
         """Refuse all access tokens given so far; how many."""
-        return int(self._post("revoke_tokens", {"code": code})["revoked"])
+        return int(self._post("revoke_tokens", code=code))
 
     def revoke_refresh_tokens(self) -> None:
         """Refuse all refresh tokens given so far."""
-        self._post("revoke_refresh_tokens", {})
+        self._post("revoke_refresh_tokens")
 
     def authorization_code(self, challenge: str | None = None) -> str:
         """A code to exchange for tokens, once, within 60 s.
 
         :param challenge: PKCE's, S256.
         """
-        return str(self._post("authorization_code", {"challenge": challenge})["code"])
+        return str(self._post("authorization_code", challenge=challenge))
 
     def new_refresh_token(self) -> str:
         """Another refresh token of the application."""
-        return str(self._post("refresh_token", {})["refresh_token"])
+        return str(self._post("new_refresh_token"))
 
     def finish(self, report_id: str, outcome: str = "Done", **settings: Any) -> None:
         """End a job now."""
-        self._post("finish", {"report_id": report_id, "outcome": outcome, **settings})
+        self._post("finish", report_id=report_id, outcome=outcome, **settings)
 
     def forget(self, report_id: str) -> None:
         """Let a job vanish."""
-        self._post("forget", {"report_id": report_id})
+        self._post("forget", report_id=report_id)
 
     def hold(self, call: str, when: str = "after") -> None:
         """Let calls of a kind wait, ``"before"`` or ``"after"`` they take effect."""
-        self._post("hold", {"call": call, "when": when})
+        self._post("hold", call=call, when=when)
 
     def release(self, call: str) -> None:
         """Let held calls go on."""
-        self._post("release", {"call": call})
+        self._post("release", call=call)
 
     def held(self) -> dict[str, int]:
         """How many calls of each kind wait."""
-        return cast("dict[str, int]", self._get("held"))
+        return cast("dict[str, int]", self._send("held"))
 
     def wait_held(self, call: str, timeout: float = 30.0) -> None:
         """Wait until a call of a kind is held.
@@ -136,15 +136,12 @@ class SandboxControl:
                 raise TimeoutError(f"no {call} call came within {timeout:g} s")
             time.sleep(0.05)
 
-    def _get(self, path: str) -> Any:
-        return self._send(Request(f"{self.url}/_sandbox/{path}"))  # noqa: S310 - an address the user gave
+    def _post(self, control: str, **fields: Any) -> Any:
+        return self._send(control, json.dumps(fields).encode())
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        data = json.dumps(body).encode()
+    def _send(self, path: str, body: bytes | None = None) -> Any:
         headers = {"Content-Type": "application/json"}
-        return self._send(Request(f"{self.url}/_sandbox/{path}", data, headers, method="POST"))  # noqa: S310
-
-    def _send(self, request: Request) -> Any:
+        request = Request(f"{self.url}/_sandbox/{path}", body, headers)  # noqa: S310 - an address the user gave
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as response:
                 return json.load(response)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from airflow_provider_criteo.sandbox.problems import refusal
+from airflow_provider_criteo.sandbox.replies import refusal
 from airflow_provider_criteo.sandbox.settings import Settings
 
 HOUR = 3600.0
@@ -38,7 +38,7 @@ class Quota:
         limit = self._limit(grant_type, settings)
         if limit is None:
             return {}
-        window, length = self._window((client_id, grant_type), settings.rate_window, settings.rate_aligned)
+        window, length = self._window((client_id, grant_type), settings.rate_window)
         return self._count(window, limit, length, settings)
 
     def charge_create(self, client_id: str, report_type: str, settings: Settings) -> None:
@@ -48,22 +48,20 @@ class Quota:
         """
         limit = settings.create_limit_per_hour
         if limit is not None:
-            window, length = self._window((client_id, "create", report_type), HOUR, False)
+            window, length = self._window((client_id, "create", report_type), HOUR)
             self._count(window, limit, length, settings)
 
     @staticmethod
     def _limit(grant_type: str, settings: Settings) -> int | None:
         if grant_type == "client_credentials":
             return settings.rate_limit
-        if settings.rate_limit is None or settings.rate_limit_per_account is None:
-            return None
-        return settings.rate_limit_per_account * settings.consented_accounts
+        return None if settings.rate_limit is None else settings.rate_limit_per_account
 
-    def _window(self, key: tuple[str, ...], length: float, aligned: bool) -> tuple[Window, float]:
+    def _window(self, key: tuple[str, ...], length: float) -> tuple[Window, float]:
         now = time.time()
         window = self._windows.get(key)
         if window is None or not window.start <= now < window.start + length:
-            window = self._windows[key] = Window(now - now % length if aligned else now)
+            window = self._windows[key] = Window(now)
         return window, length
 
     @staticmethod

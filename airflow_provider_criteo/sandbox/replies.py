@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_criteo.sandbox.files import ReportFile
+    from airflow_provider_criteo.sandbox.report_files import ReportFile
 
 JSON = "application/json"
 

@@ -112,7 +112,7 @@ def report_file(row: ReportType, family: Family, attributes: dict[str, Any], set
     else:
         rows = [_dumped(record) for record in records]
     return _assembled(
-        settings.json_content_type or family.json_content_type,
+        family.json_content_type,
         lambda count: _around(shape, columns, dimensions, count, attributes),
         separator,
         rows,
