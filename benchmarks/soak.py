@@ -39,7 +39,7 @@ FAULTS = {
     "create": ("http-500", "http-503", "html-502", "http-429-retry-after", "reset-before", "reset-after"),
     "status": (
         *("http-500", "http-502", "http-503", "http-504", "html-200", "http-429-retry-after", "reset-before"),
-        *("close-after", "empty-200", "json-cut", "json-object", "status-null", "token-expired", "delay-before"),
+        *("close-after", "empty-200", "json-cut", "status-unknown-word", "token-expired", "delay-before"),
     ),
     "download": (
         *("http-500", "http-503", "html-200", "http-429-retry-after", "reset-before", "cut", "cut-chunked"),

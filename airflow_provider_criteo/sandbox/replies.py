@@ -92,27 +92,26 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of the sandbox
 STATUS_PROBLEMS: dict[int, tuple[str, str, str]] = {
     400: ("validation", "invalid", "Bad request"),
     401: ("authentication", "authorization-token-invalid", "The authorization header is invalid"),
-    402: ("quota", "payment-required", "Payment required"),
     403: ("authorization", "insufficient-accountpermissions", "Insufficient permissions"),
     404: ("validation", "not-found", "Not found"),
     405: ("validation", "method-not-allowed", "Method not allowed"),
-    406: ("validation", "not-acceptable", "Not acceptable"),
     408: ("availability", "timeout", "The request took too long"),
     409: ("validation", "conflict", "Conflict"),
     410: ("deprecation", "endpoint-deprecated", "This version of the API is no longer supported"),
     413: ("validation", "request-too-large", "The request is too large"),
     415: ("validation", "unsupported-media-type", "The media type is not supported"),
-    418: ("unknown", "teapot", "I'm a teapot"),
     422: ("validation", "unprocessable", "Unprocessable content"),
     429: ("quota", "too-many-requests", "Too many requests"),
     500: ("unknown", "internal-error", "Internal error"),
-    501: ("availability", "not-implemented", "Not implemented"),
     502: ("availability", "bad-gateway", "Bad gateway"),
     503: ("availability", "service-unavailable", "Service unavailable"),
     504: ("availability", "gateway-timeout", "Gateway timeout"),
-    520: ("unknown", "unknown-error", "Unknown error"),
 }
 """Type, code and title of the problem that goes with an HTTP status; the codes that Criteo documents where it does."""
+
+
+UNUSUAL = ("unknown", "unknown-error", "Unknown error")
+"""The same for every other status."""
 
 
 def refusal(status: int, code: str | None = None, detail: str | None = None, **headers: str) -> Refusal:

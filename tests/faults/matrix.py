@@ -58,6 +58,7 @@ def _share(chosen: list[Cell]) -> list[tuple[Cell, str | None]]:
     import structlog
     from one_run import CLIENT_TIMEOUT, SECRET, OneRun
 
+    import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
     from airflow_provider_criteo.sandbox import Sandbox
     from airflow_provider_criteo.sandbox.server import connection_json
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.sandbox import Sandbox
 from dev import system

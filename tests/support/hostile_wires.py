@@ -1,0 +1,249 @@
+"""Faults of servers that nobody should meet: wrong types, endless and garbled bytes, odd clocks, redirects.
+
+To import it puts them into ``FAULTS``, beside those that the package has for everybody.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_criteo.sandbox.fault_answers import (
+    Change,
+    answer,
+    changed,
+    fixed,
+    in_attributes,
+    quota_fault,
+    status_fault,
+    status_reply,
+    used_up,
+    whole,
+)
+from airflow_provider_criteo.sandbox.fault_connections import broken_download, write_body
+from airflow_provider_criteo.sandbox.faults import ALL_CALLS, FAULTS, JSON_CALLS, Play, fault
+from airflow_provider_criteo.sandbox.rate_limits import http_date
+from airflow_provider_criteo.sandbox.replies import Reply, problem
+from airflow_provider_criteo.sandbox.wire import ticks
+
+PACKAGED = tuple(FAULTS)
+"""The faults of the package itself."""
+
+TOKEN = frozenset({"token"})
+JSON = "application/json"
+
+for _status in (402, 406, 418, 501, 520):
+    status_fault(_status)
+
+
+# Quotas that are told wrongly
+
+quota_fault(
+    "reset-past",
+    "with a reset an hour ago",
+    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(time.time() - 3600)},
+)
+quota_fault(
+    "reset-far",
+    "with a reset in a year",
+    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(time.time() + 31536000)},
+)
+quota_fault(
+    "reset-ms",
+    "with a reset in milliseconds",
+    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole((time.time() + seconds) * 1000)},
+)
+quota_fault(
+    "reset-relative",
+    "with a reset in seconds from now",
+    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(seconds)},
+)
+quota_fault(
+    "garbage",
+    "with headers that are no numbers",
+    lambda play, seconds: {
+        "x-ratelimit-limit": "many",
+        "x-ratelimit-remaining": "-",
+        "x-ratelimit-reset": "soon",
+        "retry-after": "in a while",
+    },
+)
+
+
+def _skewed(name: str, hours: int) -> None:
+    description = f"with limit and reset, on a clock that is {abs(hours)} h {'ahead' if hours > 0 else 'behind'}"
+
+    @fault(f"http-429-{name}", f"HTTP 429 {description} (seconds, limit)")
+    async def play(play: Play) -> None:
+        there = time.time() + hours * 3600
+        reset = whole(there + float(play.param("seconds", 2.0)))
+        reply = status_reply(play, 429, {**used_up(play), "x-ratelimit-reset": reset, "date": http_date(there)})
+        await play.wire.head(reply, content_length=str(reply.length), connection="close")
+        await play.wire.write(reply.body)
+        await play.wire.close()
+
+
+_skewed("date-ahead", 1)
+_skewed("date-behind", -1)
+
+
+# Bodies that are something else
+
+answer(
+    "xml-200",
+    "XML with HTTP 200",
+    ALL_CALLS,
+    fixed(200, b'<?xml version="1.0"?><Response><data/></Response>', "application/xml"),
+)
+answer("not-utf8", "HTTP 200 with bytes that are no text", JSON_CALLS, fixed(200, b"\xff\xfe\x00{", JSON))
+for _name, _body in (("list", b"[]"), ("string", b'"pending"'), ("number", b"1"), ("null", b"null"), ("object", b"{}")):
+    answer(f"json-{_name}", f"JSON that is {_body.decode()}", JSON_CALLS, fixed(200, _body, JSON))
+answer(
+    "json-deep",
+    "JSON of 100,000 nested lists",
+    JSON_CALLS,
+    fixed(200, b"[" * 100_000 + b"]" * 100_000, JSON),
+)
+
+
+# Fields that lack or are of the wrong type
+
+
+def _status_is(value: Any) -> Change:
+    return in_attributes(lambda play, attributes: attributes.update(status=value))
+
+
+def _ids(change: Callable[[dict[str, Any], str], Any]) -> Change:
+    """Changes every id, wherever one stands."""
+
+    def on_ids(play: Play, value: dict[str, Any]) -> None:
+        data = value.get("data") or {}
+        for place in (value, data, data.get("attributes") or {}):
+            for name in {"id", "exportId", "reportId"} & set(place):
+                change(place, name)
+
+    return on_ids
+
+
+def _ids_are(new: Any) -> Change:
+    return _ids(lambda place, name: place.update({name: new}))
+
+
+changed("data-null", '"data": null', lambda play, value: {**value, "data": None})
+changed("data-missing", "no data", lambda play, value: {key: item for key, item in value.items() if key != "data"})
+changed("data-list", '"data": []', lambda play, value: {**value, "data": []})
+changed(
+    "attributes-missing", "data without attributes", lambda play, value: {**value, "data": {"type": "StatusResponse"}}
+)
+changed(
+    "attributes-null",
+    "null attributes",
+    lambda play, value: {**value, "data": {**(value.get("data") or {}), "attributes": None}},
+)
+changed("status-missing", "no status", in_attributes(lambda play, attributes: attributes.pop("status", None)))
+changed("status-null", "a null status", _status_is(None))
+changed("status-empty", "an empty status", _status_is(""))
+changed("status-number", "a status that is a number", _status_is(3))
+changed("status-list", "a status that is a list", _status_is(["Done"]))
+changed("id-missing", "no id anywhere", _ids(lambda place, name: place.pop(name)))
+changed("id-null", "a null id", _ids_are(None))
+changed("id-empty", "an empty id", _ids_are(""))
+changed("id-number", "an id that is a number", _ids_are(12345))
+changed(
+    "many-problems",
+    "5000 problems (count)",
+    lambda play, value: {
+        **value,
+        "errors": [problem(f"invalid-{n}", f"Problem {n}", detail="x" * 100) for n in range(play.param("count", 5000))],
+    },
+)
+changed(
+    "odd-problems",
+    "errors of every wrong type",
+    lambda play, value: {
+        **value,
+        "errors": [None, "text", 7, [], {}, {"code": 1, "title": ["x"], "source": "y", "detail": {"a": 1}, "type": 2}],
+        "warnings": "none",
+    },
+)
+changed("errors-text", '"errors" that are a string', lambda play, value: {**value, "errors": "Something went wrong"})
+changed(
+    "odd-types",
+    "counts, sizes and times of wrong types",
+    in_attributes(
+        lambda play, attributes: attributes.update(
+            rowCount="many", fileSizeBytes=-1, md5CheckSum=5, createdAt=0, expiresAt="tomorrow", message={"text": 1}
+        )
+    ),
+)
+
+
+def _odd_token(name: str, key: str, wrong: Any) -> None:
+    changed(f"token-{name}", f"{key}: {json.dumps(wrong)}", lambda play, value: {**value, key: wrong}, TOKEN)
+
+
+_odd_token("access-token-null", "access_token", None)
+_odd_token("access-token-empty", "access_token", "")
+_odd_token("access-token-5", "access_token", 5)
+_odd_token("expires-in-null", "expires_in", None)
+_odd_token("expires-in-text", "expires_in", "900")
+_odd_token("expires-in-negative", "expires_in", -1)
+_odd_token("expires-in-zero", "expires_in", 0)
+_odd_token("expires-in-huge", "expires_in", 10**30)
+_odd_token("expires-in-word", "expires_in", "soon")
+changed("token-missing", "no access_token", lambda play, value: {"token_type": "Bearer", "expires_in": 900}, TOKEN)
+
+
+# Redirects
+
+
+def _redirect(name: str, description: str, url: str) -> None:
+    def make(play: Play) -> Reply:
+        host = play.call.headers.get("host", "localhost")
+        target = play.param("url", url.format(path=play.call.path, port=host.rpartition(":")[2]))
+        return Reply(int(play.param("status", 302)), b"", {"location": target})
+
+    answer(f"redirect-{name}", f"HTTP 302 {description} (url, status)", ALL_CALLS, make)
+
+
+_redirect("same-host", "to the same path at the same host", "{path}")
+_redirect("other-host", "to another name of this machine", "http://localhost:{port}{path}")
+_redirect("plain-http", "to plain http at a foreign host", "http://example.com{path}")
+_redirect("https", "to https at a foreign host", "https://example.com{path}")
+_redirect("file", "to a local file", "file:///etc/hostname")
+
+
+# Bytes that are no HTTP, or never end
+
+
+@fault("drip-head", "headers without end, one now and then (seconds)", acts=True)
+async def drip_head(play: Play) -> None:
+    await play.wire.write(b"HTTP/1.1 200 OK\r\nx-endless: ")
+    async for _ in ticks(float(play.param("seconds", 0.2))):
+        if not await play.wire.write(b"x"):
+            break
+    await play.wire.close()
+
+
+@broken_download("endless", "a chunked file that never ends: a byte now and then (seconds)")
+async def endless(play: Play) -> None:
+    await play.wire.head(play.reply, transfer_encoding="chunked")
+    await write_body(play, chunked=True)
+    async for _ in ticks(float(play.param("seconds", 0.2))):
+        if not await play.wire.write(b"1\r\n \r\n"):
+            break
+
+
+@broken_download("gzip-lie", "the file says that it is gzip-encoded, and is not")
+async def gzip_lie(play: Play) -> Reply:
+    play.reply.headers["content-encoding"] = "gzip"
+    return play.reply
+
+
+@broken_download("chunk-garbage", "chunk sizes that are no numbers")
+async def chunk_garbage(play: Play) -> None:
+    await play.wire.head(play.reply, transfer_encoding="chunked")
+    await play.wire.write(b"zz\r\nabc\r\n")
+    await play.wire.close()
