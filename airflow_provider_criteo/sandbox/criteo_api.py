@@ -112,8 +112,8 @@ class CriteoApi:
         job = self.jobs.get(call.report_id or "")
         here = {row.status_path if call.kind == "status" else row.id for row in call.rows}
         if job is None or (job.row.status_path if call.kind == "status" else job.row.id) not in here:
-            status, code = family_of(call.rows[0]).lost
-            raise _gone(settings.lost_status or status, code or "not-found")
+            family = family_of(call.rows[0])
+            raise _gone(settings.lost_status or family.lost, family.code("not-found"))
         return job
 
     @staticmethod
@@ -133,7 +133,9 @@ class CriteoApi:
         if job.state in (jobs.PENDING, jobs.OTHER):
             raise Refusal(
                 400,
-                problem(job.family.not_ready, "The report is not ready", detail="try again when its status says so"),
+                problem(
+                    job.family.code("not-ready"), "The report is not ready", detail="try again when its status says so"
+                ),
             )
         if job.state != jobs.DONE:
             raise _gone(*_end(job, settings))
@@ -142,19 +144,18 @@ class CriteoApi:
 
 def _end(job: Job, settings: Settings) -> tuple[int, str]:
     """HTTP status and code of a job that ended badly."""
+    family = job.family
     if job.state == jobs.EXPIRED:
-        status, code = job.family.expired
-        if settings.expired_status not in (None, 200):
-            status = settings.expired_status or status
-        return status, code
-    status, code = job.family.failed
-    return status, code.replace("failed", "invalidated") if job.state == jobs.INVALIDATED else code
+        # The Marketing Solutions exports that have no code of their own for it say that there is none.
+        usual = "not-found" if family.noun == "export" else "expired"
+        status = family.expired if settings.expired_status in (None, 200) else settings.expired_status
+        return status or family.expired, family.expired_code or family.code(usual)
+    return family.failed, family.code(job.state)
 
 
 def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None = None) -> Refusal:
-    title = (code or "gone").replace("-", " ").capitalize()
     type_ = "authorization" if status == 403 else "validation"
-    return Refusal(status, problem(code or "gone", title, type_, detail=detail), *more)
+    return Refusal(status, problem(code, code.replace("-", " ").capitalize(), type_, detail=detail), *more)
 
 
 def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:

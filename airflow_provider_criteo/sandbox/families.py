@@ -1,12 +1,14 @@
-"""The habits of Criteo's seven families of exports, where they are in no specification: by the path of the create."""
+"""The habits of Criteo's families of exports, where they are in no specification: by the path of the create."""
 
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from airflow_provider_criteo.api.reports import ReportType
@@ -14,50 +16,101 @@ from airflow_provider_criteo.api.reports import ReportType
 HOUR = 3600.0
 DAY = 24 * HOUR
 
+
+def _codes(usual: str = "invalid", **others: str) -> Mapping[str, str]:
+    """The codes of validation problems, by what is wrong."""
+    return defaultdict(lambda: usual, others)
+
+
 _USUAL_CODES = {
     "json": "json-serialization-error",
-    "type": "invalid",
-    "enum": "invalid",
-    "unknown": "invalid",
     "required": "required-field",
     "items": "invalid-range",
-    "choice": "invalid",
+    "ids": "invalid-range",
     "date": "invalid-date-format",
     "order": "start-after-end-date",
     "timespan": "invalid-timespan",
-    "dimensions": "invalid",
     "window": "invalid-range",
-    "format": "invalid",
 }
 _REALTIME_CODES = {
-    **_USUAL_CODES,
-    "type": "json-serialization-error",
-    "enum": "json-serialization-error",
-    "unknown": "json-serialization-error",
-    "format": "json-serialization-error",
+    **dict.fromkeys(("json", "type", "enum", "unknown", "format"), "json-serialization-error"),
+    **dict.fromkeys(("choice", "order", "timespan"), "invalid-time-interval"),
+    "date": "invalid-date-format",
+    "items": "invalid-range",
+    "ids": "invalid-range",
     "required": "invalid-query",
-    "choice": "invalid-time-interval",
-    "order": "invalid-time-interval",
-    "timespan": "invalid-time-interval",
     "window": "invalid-lookbackwindow",
     "dimensions": "invalid-dimensioncombination",
 }
-_QUERY_CODES = dict.fromkeys(_USUAL_CODES, "invalid-query") | {"json": "json-serialization-error"}
+_BILLING_COLUMNS = [
+    "AccountName",
+    "AccountExternalId",
+    "IsUnbillable",
+    "AccountCategory",
+    "RetailerName",
+    "AccountService",
+    "AccountCurrencyCode",
+    "ExternalBalanceId",
+    "BalanceName",
+    "PurchaseOrder",
+    "BalanceStartDate",
+    "PrivateMarketPaymentOption",
+    "CampaignExternalId",
+    "CampaignName",
+    "CampaignType",
+    "BuyType",
+    "LineItemId",
+    "LineItemName",
+    "WorkingMediaSpend",
+    "CreditSpend",
+    "ValueAddSpend",
+    "Clicks",
+    "Impressions",
+    "SupplyFeeAmount",
+    "RetailerManagedFeeRate",
+    "RetailerManagedFeeAmount",
+    "RetailerAudienceDataFeeAmount",
+    "CriteoRetailerDataFeeAmount",
+    "UtcOffset",
+    "BudgetModel",
+    "SalesEnablementServiceFeeAmount",
+    "SelfServiceEnablementServiceFeeAmount",
+]
+_CATALOG_COLUMNS = [
+    "id",
+    "name",
+    "category",
+    "brandId",
+    "brandName",
+    "retailerId",
+    "retailerName",
+    "price",
+    "isInStock",
+    "minBid",
+    "gtin",
+    "mpn",
+    "imageUrl",
+    "updatedAt",
+]
 
 
 @dataclass(frozen=True)
 class Family:
     """What one family of exports does.
 
-    :param path: a piece of the create's path by which its members are known.
+    :param path: a pattern in the create's path by which its members are known.
+    :param noun: what it calls a report in its codes.
     :param id_style: ``"uuid"``, ``"opaque"`` (base64, with ``/``, ``+`` and ``=``) or ``"int64"``.
-    :param lost: HTTP status and code for a job that is not there.
-    :param expired: HTTP status and code for downloading an expired file.
-    :param failed: HTTP status and code for downloading what failed.
-    :param not_ready: code for downloading too early.
+    :param lost: HTTP status for a job that is not there.
+    :param expired: HTTP status for downloading an expired file.
+    :param expired_code: its code, where it is not the usual one.
+    :param failed: HTTP status for downloading what failed.
     :param status_gone: the status call, too, answers with the code of the end.
+    :param tells_no_size_of_none: the status of an empty report tells no bytes, although the file has some.
     :param json_shape: of ``format: json`` files.
     :param csv_content_type: of CSV files.
+    :param csv_header_quoted: the names in the first line stand in quotes.
+    :param csv_quoted: a pattern of the columns whose values stand in quotes.
     :param json_content_type: of JSON files.
     :param default_format: of files, where the attributes name none.
     :param retention: seconds a file stays.
@@ -65,28 +118,42 @@ class Family:
     :param cache_seconds_past: the same, where the report ends before yesterday.
     :param codes: of validation problems, by what is wrong.
     :param denied: code for an account that may not be read.
+    :param columns: of the file, where no request can name them.
     :param dimensions: columns of the file where the attributes name none.
     :param metrics: the same.
+    :param bare_ids: a pattern of the columns whose ids are numbers in JSON.
+    :param decimals: the fewest and most digits after the point of money.
     """
 
     path: str
+    noun: str = "export"
     id_style: str = "uuid"
-    lost: tuple[int, str] = (403, "export-not-found")
-    expired: tuple[int, str] = (403, "export-not-found")
-    failed: tuple[int, str] = (409, "export-failed")
-    not_ready: str = "export-not-ready"
+    lost: int = 403
+    expired: int = 403
+    expired_code: str | None = None
+    failed: int = 409
     status_gone: bool = False
+    tells_no_size_of_none: bool = False
     json_shape: str = "columns"
     csv_content_type: str = "text/csv"
+    csv_header_quoted: bool = False
+    csv_quoted: str = ""
     json_content_type: str = "application/json"
     default_format: str = "csv"
     retention: float = 4 * HOUR
     cache_seconds: float = HOUR
     cache_seconds_past: float | None = None
-    codes: Mapping[str, str] = field(default_factory=lambda: _USUAL_CODES)
+    codes: Mapping[str, str] = field(default_factory=lambda: _codes(**_USUAL_CODES))
     denied: str = "insufficient-advertiser-permissions"
+    columns: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ("advertiserId", "adSetId", "productId")
     metrics: tuple[str, ...] = ("clicks", "displays", "cost")
+    bare_ids: str = ""
+    decimals: tuple[int, int] = (2, 2)
+
+    def code(self, what: str) -> str:
+        """The code of what has become of a report: ``not-found``, ``not-ready``, ``failed``, ``invalidated``."""
+        return f"{self.noun}-{what}"
 
     def new_id(self) -> str:
         """An id as this family has them."""
@@ -99,95 +166,112 @@ class Family:
         return str(uuid.uuid4())
 
 
+_MARKETPLACE = Family("/stats/", decimals=(11, 14))
+_REPORT = Family("", noun="report", lost=404, expired=410, failed=410, retention=DAY, default_format="json")
+_RETAIL_MEDIA = replace(
+    _REPORT,
+    path="/retail-media/",
+    lost=410,
+    json_shape="array",
+    csv_header_quoted=True,
+    default_format="json-compact",
+    retention=72 * HOUR,
+    cache_seconds_past=DAY,
+    codes=_codes(**{**_USUAL_CODES, "ids": "exceeded-ids-cap"}),
+    denied="forbidden",
+    dimensions=("date", "campaignId", "campaignName"),
+    metrics=("impressions", "clicks", "spend"),
+    decimals=(4, 4),
+)
+_INSIGHT = replace(
+    _RETAIL_MEDIA,
+    path="/retail-media/insights/",
+    noun="insight",
+    lost=404,
+    status_gone=True,
+    retention=7 * DAY,
+    cache_seconds_past=None,
+    codes=_codes(**{**_USUAL_CODES, "required": "attribute-required"}),
+    dimensions=("date", "brandId", "brandName"),
+)
+_CATALOG = replace(
+    _RETAIL_MEDIA,
+    path="/retail-media/accounts/",
+    noun="catalog",
+    id_style="int64",
+    lost=404,
+    expired=204,
+    failed=400,
+    json_shape="pretty",
+    json_content_type="application/x-json-stream",
+    default_format="json-newline",
+    cache_seconds_past=None,
+    codes=_codes(**_USUAL_CODES),
+    columns=tuple(_CATALOG_COLUMNS),
+    decimals=(2, 2),
+)
 FAMILIES = (
-    Family(
-        "/realtime-reports/export",
-        expired=(403, "export-alreadyexpired"),
-        codes=_REALTIME_CODES,
+    replace(
+        _MARKETPLACE,
+        path="/realtime-reports/export",
+        expired_code="export-alreadyexpired",
+        csv_header_quoted=True,
+        codes=_codes(**_REALTIME_CODES),
         denied="insufficient-accountpermissions",
-        dimensions=("advertiserId", "campaignId", "sellerId", "productId", "day"),
     ),
-    Family(
-        "/product-reports/export",
-        expired=(403, "export-already-expired"),
+    replace(
+        _MARKETPLACE,
+        path="/product-reports/export",
+        expired_code="export-already-expired",
         json_shape="resource",
-        codes=_QUERY_CODES | {"format": "unsupported-file-format"},
+        csv_quoted="productId",
+        codes=_codes("invalid-query", json="json-serialization-error", format="unsupported-file-format"),
         denied="insufficient-account-permissions",
-        dimensions=("advertiserId", "adSetId", "sellerId", "productId"),
-        metrics=("clicks", "impressions", "cost"),
     ),
-    Family("/report/products/export", json_shape="metadata", codes=_QUERY_CODES),
-    Family(
-        "/reports/async-",
+    replace(
+        _MARKETPLACE,
+        path="/report/products/export",
+        json_shape="metadata",
+        bare_ids=".*",
+        codes=_codes("invalid-query", json="json-serialization-error"),
+    ),
+    replace(
+        _REPORT,
+        path="/reports/async-",
         id_style="opaque",
-        lost=(404, "report-not-found"),
-        expired=(410, "report-expired"),
-        failed=(410, "report-failed"),
-        not_ready="report-not-ready",
         json_shape="wrapped",
-        default_format="json",
-        retention=DAY,
+        bare_ids=".*",
         denied="insufficient-advertisers-permissions",
     ),
-    Family(
-        "/retail-media/billing/",
-        lost=(404, "report-not-found"),
-        expired=(410, "report-expired"),
-        failed=(410, "report-failed"),
-        not_ready="report-not-ready",
-        json_shape="array",
+    replace(
+        _RETAIL_MEDIA,
+        path="/retail-media/billing/",
+        lost=404,
         csv_content_type="application/csv",
         default_format="json",
         retention=DAY,
-        codes=dict.fromkeys(_USUAL_CODES, "model-validation-error"),
-        denied="forbidden",
-        dimensions=("date", "accountId", "retailerId", "campaignId"),
-        metrics=("impressions", "clicks", "spend"),
+        cache_seconds_past=None,
+        codes=_codes("model-validation-error"),
+        columns=tuple(_BILLING_COLUMNS),
+        bare_ids="LineItemId",
+        decimals=(8, 8),
     ),
-    Family(
-        "/retail-media/accounts/",
-        id_style="int64",
-        lost=(404, "catalog-not-found"),
-        expired=(204, ""),
-        failed=(400, "catalog-failed"),
-        not_ready="catalog-not-ready",
-        json_shape="lines",
-        json_content_type="application/x-json-stream",
-        default_format="json-newline",
-        retention=72 * HOUR,
-        denied="forbidden",
-        dimensions=("productId", "retailerId", "retailerName", "name", "brandId", "brandName", "category"),
-        metrics=("price",),
+    replace(
+        _CATALOG,
+        path="/(seller-catalog-export|catalogs/sellers)",
+        columns=(*_CATALOG_COLUMNS, "sellerId", "sellerName"),
     ),
-    Family(
-        "/retail-media/insights/",
-        lost=(404, "insight-not-found"),
-        expired=(410, "insight-expired"),
-        failed=(410, "insight-failed"),
-        not_ready="insight-not-ready",
-        status_gone=True,
-        json_shape="array",
-        default_format="json-compact",
-        retention=7 * DAY,
-        codes=_USUAL_CODES | {"required": "attribute-required"},
-        denied="forbidden",
-        dimensions=("date", "brandId", "brandName"),
+    _CATALOG,
+    replace(_INSIGHT, path="/digital-shelf-intelligence", tells_no_size_of_none=True),
+    _INSIGHT,
+    replace(
+        _RETAIL_MEDIA,
+        path="/retail-media/reports/(fillrate|unfilled-placements|revenue)",
+        default_format="json",
+        bare_ids="retailerId",
     ),
-    Family(
-        "/retail-media/",
-        lost=(410, "report-not-found"),
-        expired=(410, "report-expired"),
-        failed=(410, "report-failed"),
-        not_ready="report-not-ready",
-        json_shape="array",
-        default_format="json-compact",
-        retention=72 * HOUR,
-        cache_seconds_past=DAY,
-        codes=_USUAL_CODES | {"ids": "exceeded-ids-cap"},
-        denied="forbidden",
-        dimensions=("date", "campaignId", "campaignName"),
-        metrics=("impressions", "clicks", "spend"),
-    ),
+    replace(_RETAIL_MEDIA, path="/retail-media/reports/line-items", dimensions=("date", "lineItemId", "lineItemName")),
+    _RETAIL_MEDIA,
     Family("/"),
 )
 """The first whose path is in the create's path is the family of a report type."""
@@ -200,4 +284,4 @@ def family_of(row: ReportType) -> Family:
 
 @lru_cache(maxsize=256)
 def _family_at(path: str) -> Family:
-    return next(family for family in FAMILIES if family.path in path)
+    return next(family for family in FAMILIES if re.search(family.path, path))

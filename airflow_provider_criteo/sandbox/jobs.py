@@ -142,7 +142,7 @@ class Job:
         }
         if state == DONE:
             known["rowCount"] = self.file.rows
-            known["fileSizeBytes"] = self.file.size
+            known["fileSizeBytes"] = 0 if self._tells_no_size else self.file.size
             if any(name.lower() == "md5checksum" for name in model.attributes):
                 known["md5CheckSum"] = known["md5Checksum"] = self._md5()
             if settings.message is None:
@@ -154,7 +154,11 @@ class Job:
             return hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()
         if self.settings.md5 == "absent" or self.file.size > _MD5_UP_TO:
             return None
-        return self.file.md5
+        return hashlib.md5(usedforsecurity=False).hexdigest() if self._tells_no_size else self.file.md5
+
+    @property
+    def _tells_no_size(self) -> bool:
+        return self.family.tells_no_size_of_none and not self.file.rows
 
     def summary(self) -> dict[str, Any]:
         """It, for the control API."""

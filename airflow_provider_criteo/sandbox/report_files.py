@@ -1,29 +1,26 @@
-"""Report files: plausible rows for what was asked, the same each time, as long as one likes in flat memory."""
+"""Report files: rows in each of Criteo's formats, as long as one likes in flat memory."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
-from zlib import crc32
 
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
+from airflow_provider_criteo.sandbox.report_rows import Column, Rows
 from airflow_provider_criteo.sandbox.settings import Settings
 
 CHUNK = 1024 * 1024
 _DIFFERENT_ROWS = 1_000
+_COUNT = "\0"
 
 _SHAPES = {"json": None, "json-compact": "columns", "json-newline": "lines"}
-_DATES = ("date", "day", "week", "month", "year", "hour", "minute")
-_RATES = ("rate", "ctr", "roas", "share", "cvr", "acos", "frequency")
-_AMOUNTS = ("cost", "spend", "sales", "revenue", "price", "cpc", "cpm", "amount", "budget")
 
 
 @dataclass(frozen=True)
@@ -93,171 +90,123 @@ class ReportFile:
 def report_file(row: ReportType, family: Family, attributes: dict[str, Any], settings: Settings) -> ReportFile:
     """The file of a job, from the attributes of its request."""
     format_ = str(attributes.get(row.format_attribute or "") or family.default_format).lower()
-    columns, dimensions = _columns(family, attributes)
-    wanted = _DIFFERENT_ROWS if settings.file_bytes is not None else min(settings.file_rows, _DIFFERENT_ROWS)
-    records = [_record(number, columns, dimensions, attributes) for number in range(wanted)]
+    rows = Rows(row, family, attributes)
+    count = rows.count if settings.file_rows is None else settings.file_rows
+    different = _DIFFERENT_ROWS if settings.file_bytes is not None else min(count, max(_DIFFERENT_ROWS, rows.count))
+    records = (rows.values(number) for number in range(different))
     if format_ == "csv":
-        rows = [_csv_line(record) for record in records]
-        return _assembled(
-            settings.csv_content_type or family.csv_content_type,
-            lambda count: (_csv_line(columns, quoted=True), b""),
-            b"",
-            rows,
-            settings,
-        )
-    shape = settings.json_shape or _SHAPES.get(format_) or family.json_shape
-    separator = b"\n" if shape == "lines" else b","
-    if shape in ("array", "lines"):
-        rows = [_dumped(dict(zip(columns, record, strict=True))) for record in records]
+        layout = _csv(family, rows.columns, records)
+        content_type = settings.csv_content_type or family.csv_content_type
     else:
-        rows = [_dumped(record) for record in records]
-    return _assembled(
-        family.json_content_type,
-        lambda count: _around(shape, columns, dimensions, count, attributes),
-        separator,
-        rows,
-        settings,
-    )
+        shape = settings.json_shape or (family.json_shape if family.json_shape == "pretty" else _SHAPES.get(format_))
+        layout = _json(shape or family.json_shape, rows.columns, records, attributes)
+        content_type = family.json_content_type
+    return _assembled(content_type, layout, count, settings.file_bytes)
 
 
-def _assembled(
-    content_type: str, around: Any, separator: bytes, rows: Sequence[bytes], settings: Settings
-) -> ReportFile:
+@dataclass(frozen=True)
+class _Layout:
+    """How a file is put together; where the head or the tail tells how many rows there are, ``_COUNT`` stands."""
+
+    head: str
+    rows: Sequence[bytes]
+    separator: bytes
+    tail: str
+
+
+def _assembled(content_type: str, layout: _Layout, count: int, least_bytes: int | None) -> ReportFile:
+    separator, rows = layout.separator, layout.rows
     block = b"".join(separator + row for row in rows)
-    count = settings.file_rows
-    if settings.file_bytes is not None:
-        count = -(-settings.file_bytes * len(rows) // len(block)) + 1
+    if least_bytes is not None:
+        count = -(-least_bytes * len(rows) // len(block)) + 1
     whole, rest = divmod(count, len(rows)) if rows else (0, 0)
     middle = whole * len(block) + sum(len(separator) + len(row) for row in rows[:rest])
-    head, tail = around(count)
-    return ReportFile(
-        content_type, head, block, separator, max(0, middle - len(separator)) if count else 0, tail, count
+    middle = max(0, middle - len(separator)) if count else 0
+    head, tail = (text.replace(_COUNT, str(count)).encode() for text in (layout.head, layout.tail))
+    return ReportFile(content_type, head, block, separator, middle, b"" if tail == b"\n" and not count else tail, count)
+
+
+def _csv(family: Family, columns: Sequence[Column], records: Iterable[Sequence[Any]]) -> _Layout:
+    quoted = [re.fullmatch(family.csv_quoted, column.name) is not None for column in columns]
+    names = [_quoted(column.name) if family.csv_header_quoted else column.name for column in columns]
+    lines = (
+        ",".join(_csv_cell(value, quote=quote) for value, quote in zip(record, quoted, strict=True))
+        for record in records
     )
+    return _Layout(",".join(names) + "\n", [f"{line}\n".encode() for line in lines], b"", "")
 
 
-def _around(
-    shape: str, columns: list[str], dimensions: int, count: int, attributes: dict[str, Any]
-) -> tuple[bytes, bytes]:
-    """What stands before and after the rows of a JSON file."""
-    names = _dumped(columns)
-    if shape == "array":
-        return b"[", b"]"
-    if shape == "lines":
-        return b"", b"\n" if count else b""
-    if shape == "metadata":
-        return b'{"data":[', b'],"metadata":{"columns":%s,"rows":%d}}' % (names, count)
-    if shape == "wrapped":
-        described = _dumped([_column(name, index < dimensions, attributes) for index, name in enumerate(columns)])
-        return b'{"data":{"metadata":{"columns":%s,"rows":%d},"data":[' % (described, count), b"]}}"
-    if shape == "resource":
-        head = b'{"data":{"type":"ProductReportData","attributes":{"columns":%s,"data":[' % names
-        return head, b'],"rows":%d}},"errors":[],"warnings":[]}' % count
-    return b'{"columns":%s,"data":[' % names, b'],"rows":%d}' % count
+def _csv_cell(value: Any, *, quote: bool) -> str:
+    """Null is nothing, an empty text two quotes; others are quoted only where they have to."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else _dumped(value)
+    return _quoted(text) if quote or not text or re.search('[",\r\n]', text) else text
 
 
-def _column(name: str, is_dimension: bool, attributes: dict[str, Any]) -> dict[str, Any]:
-    if is_dimension:
-        kind = "Date" if _is_date(name) else "String"
-        return {"name": name, "type": kind, "role": "Dimension", "timezone": attributes.get("timezone") or "UTC"}
-    if _has(name, _AMOUNTS):
-        return {"name": name, "type": "Money", "role": "Metric", "currency": attributes.get("currency") or "EUR"}
-    return {"name": name, "type": "Number", "role": "Metric"}
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
-def _columns(family: Family, attributes: dict[str, Any]) -> tuple[list[str], int]:
-    dimensions = (
-        _names(attributes.get("dimensions")) or _names([attributes.get("dimension")]) or list(family.dimensions)
-    )
-    metrics = _names(attributes.get("metrics")) or list(family.metrics)
-    return dimensions + metrics, len(dimensions)
+def _json(
+    shape: str, columns: Sequence[Column], records: Iterable[Sequence[Any]], attributes: dict[str, Any]
+) -> _Layout:
+    names = [_dumped(column.name) for column in columns]
+    separator = b"\n" if shape in ("lines", "pretty") else b","
+    head, tail = _around(shape, columns, attributes)
+    write = _ROWS.get(shape, _array)
+    rows = [write(names, [_dumped(value) for value in record]).encode() for record in records]
+    return _Layout(head, rows, separator, tail)
 
 
-def _names(value: Any) -> list[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+def _array(names: list[str], cells: list[str]) -> str:
+    return f"[{','.join(cells)}]"
 
 
-def _record(number: int, columns: list[str], dimensions: int, attributes: dict[str, Any]) -> list[Any]:
-    return [
-        _dimension(name, number, attributes) if index < dimensions else _metric(name, number)
-        for index, name in enumerate(columns)
-    ]
+def _object(names: list[str], cells: list[str]) -> str:
+    return "{" + ",".join(f"{name}:{cell}" for name, cell in zip(names, cells, strict=True)) + "}"
 
 
-def _dimension(name: str, number: int, attributes: dict[str, Any]) -> Any:
-    if _is_date(name):
-        return _moment(name, number, attributes)
-    stem = name[0].lower() + name[1:]
-    if stem.endswith("Id"):
-        asked = _asked_ids(stem, attributes)
-        return asked[number % len(asked)] if asked else str(crc32(stem.encode()) % 90000 + 10000 + number % 97)
-    words = stem.removesuffix("Name") or stem
-    return f"{words[0].upper()}{words[1:]} {number % 97 + 1}"
+def _pretty(names: list[str], cells: list[str]) -> str:
+    return "{\n" + ",\n".join(f"    {name}: {cell}" for name, cell in zip(names, cells, strict=True)) + "\n}"
 
 
-def _asked_ids(stem: str, attributes: dict[str, Any]) -> list[str]:
-    filters = attributes.get("filters")
-    for source in (attributes, filters if isinstance(filters, dict) else {}):
-        for key in (f"{stem}s", stem, f"{stem}Filter"):
-            value = source.get(key)
-            values = value if isinstance(value, list) else [value]
-            if any(isinstance(item, (str, int)) for item in values):
-                return [str(item) for item in values if isinstance(item, (str, int))]
-    return []
+_ROWS = {"array": _object, "lines": _object, "pretty": _pretty}
 
 
-def _moment(name: str, number: int, attributes: dict[str, Any]) -> str:
-    start, days = _range(attributes)
-    day = start + timedelta(days=number % days)
-    kind = name.lower()
-    if kind.endswith("year"):
-        return f"{day:%Y}"
-    if kind.endswith("month"):
-        return f"{day:%Y-%m}"
-    if kind.endswith("week"):
-        return (day - timedelta(days=day.weekday())).isoformat()
-    if kind.endswith("hour"):
-        return f"{day.isoformat()}T{number % 24:02}:00:00Z"
-    if kind.endswith("minute"):
-        return f"{day.isoformat()}T{number // 60 % 24:02}:{number % 60:02}:00Z"
-    return day.isoformat()
+def _around(shape: str, columns: Sequence[Column], attributes: dict[str, Any]) -> tuple[str, str]:
+    """What stands before and after the rows."""
+    names = _dumped([column.name for column in columns])
+    described = _dumped([_described(column, attributes) for column in columns])
+    return {
+        "array": ("[", "]"),
+        "lines": ("", "\n"),
+        "pretty": ("", "\n"),
+        "metadata": ('{"data":[', '],"metadata":{"columns":' + names + f',"rows":{_COUNT}}}}}'),
+        "wrapped": ('{"data":{"metadata":{"columns":' + described + f',"rows":{_COUNT}}},"data":[', "]}}"),
+        "resource": (
+            '{"data":{"type":"ProductReportData","attributes":{"columns":' + names + ',"data":[',
+            f'],"rows":{_COUNT}}}}},"errors":[],"warnings":[]}}',
+        ),
+        "columns": ('{"columns":' + names + ',"data":[', f'],"rows":{_COUNT}}}'),
+    }[shape]
 
 
-def _range(attributes: dict[str, Any]) -> tuple[date, int]:
-    def parsed(value: Any, default: date) -> date:
-        try:
-            return date.fromisoformat(str(value)[:10])
-        except ValueError:
-            return default
-
-    today = datetime.now(timezone.utc).date()
-    end = parsed(attributes.get("endDate"), today)
-    start = parsed(attributes.get("startDate"), end)
-    return start, max(1, (end - start).days + 1)
-
-
-def _metric(name: str, number: int) -> float | int:
-    value = crc32(f"{name}{number}".encode())
-    if _has(name, _RATES):
-        return value % 10_000 / 10_000
-    if _has(name, _AMOUNTS):
-        return value % 1_000_000 / 100
-    return value % 10_000
+def _described(column: Column, attributes: dict[str, Any]) -> dict[str, Any]:
+    """A column as the file itself tells it, in the words of Criteo's samples: ids and days are a String, numbers or not."""
+    if column.period or column.is_time:
+        zone = attributes.get("timezone") or "UTC"
+        return {"name": column.name, "type": "String", "role": "Interval", "timezone": zone}
+    if not column.is_metric:
+        return {"name": column.name, "type": "String", "role": "Dimension"}
+    if column.type == "float64" and column.additivity != "ratio":
+        currency = attributes.get("currency") or "EUR"
+        return {"name": column.name, "type": "Money", "role": "Metric", "currency": currency}
+    return {"name": column.name, "type": "Number", "role": "Metric"}
 
 
-def _has(name: str, words: Sequence[str]) -> bool:
-    lower = name.lower()
-    return any(word in lower for word in words)
-
-
-def _is_date(name: str) -> bool:
-    return name.lower().endswith(_DATES)
-
-
-def _csv_line(values: Sequence[Any], *, quoted: bool = False) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\n").writerow(values)
-    return line.getvalue().encode()
-
-
-def _dumped(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+def _dumped(value: Any) -> str:
+    """JSON as Criteo's samples have it: UTF-8, and every digit of a number."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

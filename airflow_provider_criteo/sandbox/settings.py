@@ -33,10 +33,10 @@ class JobSettings:
     :param bare_status: the status answer has no counts, sizes, checksums and times, whatever the report type.
     :param md5: ``"right"``, ``"wrong"`` or ``"absent"``.
     :param md5_spelling: ``"md5CheckSum"`` or ``"md5Checksum"``; None for the report type's own.
-    :param file_rows: rows of the file.
+    :param file_rows: rows of the file; None for one of each day and of each id asked for, and ten others.
     :param file_bytes: make the file at least that long, in whole rows; wins over ``file_rows``.
-    :param json_shape: ``"columns"``, ``"metadata"``, ``"wrapped"``, ``"resource"``, ``"array"`` or ``"lines"``; None
-        for the report type's own.
+    :param json_shape: ``"columns"``, ``"metadata"``, ``"wrapped"``, ``"resource"``, ``"array"``,
+        ``"lines"`` or ``"pretty"`` (objects over several lines); None for the report type's own.
     :param csv_content_type: of CSV files; None for the report type's own.
     :param retention_seconds: how long the file stays after the end; None for the documented time.
     """
@@ -54,7 +54,7 @@ class JobSettings:
     bare_status: bool = False
     md5: Literal["right", "wrong", "absent"] = "right"
     md5_spelling: Literal["md5CheckSum", "md5Checksum"] | None = None
-    file_rows: int = 10
+    file_rows: int | None = None
     file_bytes: int | None = None
     json_shape: JsonShape | None = None
     csv_content_type: str | None = None

@@ -30,7 +30,7 @@ def problems_of(row: ReportType, version: str, body: Any, instance: str) -> list
     codes = family_of(row).codes
     return [
         problem(
-            codes.get(kind) or codes["items" if kind == "ids" else kind],
+            codes[kind],
             _TITLES.get(kind, "Invalid value"),
             detail=f"{path}: {what}",
             source={path.rpartition(".")[2]: path},

@@ -290,6 +290,7 @@ def test_dates_and_ids_of_filters_are_honoured(caller):
 
 
 def test_each_format_of_a_report(caller, sandbox):
+    sandbox.configure(file_rows=10)
     base = {"startDate": day(3), "endDate": day(1), "id": "1"}
     bodies = {
         format_: caller.download(caller.made("rm-campaigns", {**base, "format": format_}), "rm-campaigns")

@@ -1,0 +1,313 @@
+"""The rows of a report: what was asked for, the same at each asking, with all that Criteo's own samples surprise with.
+
+A row's values depend on its day and its ids alone: a request and the parts it is split into have the same rows. Types
+are those of the dictionary of columns; what a file of each kind looks like is in
+https://developers.criteo.com/retail-media/docs/demand-side-analytics-get-started,
+https://developers.criteo.com/marketing-solutions/experimental/docs/product-performance-report and the pages beside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from math import prod
+from typing import Any
+from zlib import crc32
+
+from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.sandbox.families import Family
+
+MOST_ROWS = 100_000
+"""Criteo cuts a report off here, and says nothing."""
+
+_ENTITIES = 10
+_PERIODS = {"date": "day", "advdate": "day", "advertiseddate": "day", "purchaseddate": "day"}
+_PERIODS |= {name: name for name in ("day", "week", "month", "quarter", "year")}
+_INSIGHT_PERIODS = {"startdate": "week", "enddate": "sunday"}
+_PRODUCT_ORDER = ("advertiserId", "partnerId", "campaignId", "sellerId", "productId", "adSetId")
+_NEVER_NULL = ("clicks", "impressions", "displays", "cost", "spend")
+_WORDS = {
+    "utcoffset": "-05:00",
+    "isunbillable": "No",
+    "accountcurrencycode": "USD",
+    "currency": "EUR",
+    "capouthour": "No cap-out",
+    "daypartingscheduled": "On",
+    "searchtermtype": "Null",
+}
+_TEXTS = (
+    "{word} {n}",
+    '{word} {n}, 46 x 10.5" - Black',
+    "crème brûlée {word} {n} 東京",
+    "{word} {n},\nin two lines",
+    '{{"{word}":{n}}},{{"b":1}}],[{n}',
+    "{word};{n}\t|",
+    "",
+    None,
+)
+_PRODUCT_IDS = ("{n}", "00{n}", "sku-{n}", '{n},"a" é', "181599423785148{n}")
+_NUMBERS = ("{n}", "5300886778859{n}")
+"""Also above 2^53."""
+
+_IDS = (*_NUMBERS, "181599423785148{n}")
+"""Also above the largest int64."""
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> dict[str, Any]:
+    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text("utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a report file.
+
+    :param name: as the file spells it.
+    :param type: of the dictionary.
+    :param is_metric: whether it is a metric; else a dimension or a property of one.
+    :param period: what of the row's day it has.
+    """
+
+    name: str
+    type: str
+    is_metric: bool
+    period: str | None = None
+
+    @cached_property
+    def stem(self) -> str:
+        """Its name, in camel case."""
+        return self.name[0].lower() + self.name[1:]
+
+    @cached_property
+    def is_time(self) -> bool:
+        """Whether it has an hour or a minute."""
+        return self.stem.lower().endswith(("hour", "minute")) and self.stem != "capoutHour"
+
+    @cached_property
+    def is_id(self) -> bool:
+        """Whether it has an id."""
+        return self.stem.endswith("Id") or self.stem in ("id", "gtin", "mpn")
+
+    @cached_property
+    def additivity(self) -> str | None:
+        """Whether it adds up."""
+        found: str | None = _dictionary()["additivity"].get(self.name.lower())
+        return found
+
+
+def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) -> list[Column]:
+    """The columns of a request's file, in Criteo's order and case."""
+    periods = _PERIODS
+    if family.columns:
+        names = family.columns
+        numeric = [name for name in names if _type(name, row.id).startswith(("int", "float", "decimal"))]
+        return [_column(name, row.id, periods, is_metric=name in numeric) for name in names]
+    usual = _dictionary()["defaults"].get(row.id, {})
+    dimensions = _names(attributes.get("dimensions")) or _names([attributes.get("dimension")])
+    dimensions = dimensions or usual.get("dimensions") or list(family.dimensions)
+    metrics = _names(attributes.get("metrics")) or usual.get("metrics") or list(family.metrics)
+    if "aggregationLevel" in attributes:
+        periods = _INSIGHT_PERIODS
+        level = "sku" if attributes["aggregationLevel"] == "sku" else "brand"
+        dimensions = [*("startDate", "endDate", "retailerId", "retailerName", "category"), f"{level}Id", f"{level}Name"]
+    if row.id in _dictionary()["camel_case"]:
+        dimensions, metrics = (
+            [name[0].lower() + name[1:] for name in names if name] for names in (dimensions, metrics)
+        )
+    if added := _dictionary()["added"].get(row.id):
+        dimensions = [name for name in _PRODUCT_ORDER if name in (*dimensions, *added)]
+    return [
+        _column(name, row.id, periods, is_metric=is_metric)
+        for names, is_metric in ((dimensions, False), (metrics, True))
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _column(name: str, report_type: str, periods: dict[str, str], *, is_metric: bool) -> Column:
+    period = None if is_metric else periods.get(name.lower())
+    return Column(name, _type(name, report_type), is_metric, period)
+
+
+def _type(name: str, report_type: str) -> str:
+    dictionary = _dictionary()
+    of_type = {**dictionary["output_only"].get(report_type, {}), **dictionary["exceptions"].get(report_type, {})}
+    known = {key.lower(): value for key, value in of_type.items()}.get(name.lower())
+    return str(known or dictionary["columns"].get(name.lower(), "string"))
+
+
+def _names(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a row is about.
+
+    :param day: the first of its period.
+    :param hour: of the day, or minute of the hour.
+    :param ids: those asked for, by the stem of their column.
+    :param entity: which of those that nobody asked for by id.
+    """
+
+    day: date
+    hour: int
+    ids: dict[str, str]
+    entity: int
+
+    def known_as(self, stem: str) -> str:
+        """What stands for a column's campaign, product ...: the id asked for, else which one of them."""
+        return self.ids.get(re.sub(r"(Name)?$", "Id", stem.removesuffix("Id"), count=1), str(self.entity))
+
+
+class Rows:
+    """The rows of a report: each day, each id asked for, and some of what was not asked for by id.
+
+    :param row: the report type.
+    :param family: its habits.
+    :param attributes: of the request.
+    """
+
+    def __init__(self, row: ReportType, family: Family, attributes: dict[str, Any]) -> None:
+        self.columns = report_columns(row, family, attributes)
+        self._family = family
+        dimensions = [column for column in self.columns if not column.is_metric]
+        periods = list(dict.fromkeys(column.period for column in dimensions if column.period))
+        self._days = list(_days(periods, *_range(attributes)))
+        times = [column.stem.lower() for column in dimensions if column.is_time]
+        self._hours = 1 if not times else 60 if "minute" in times else 24
+        asked = {column.stem: _asked(column.stem, row, attributes) for column in dimensions if column.is_id}
+        self._ids = {stem: ids for stem, ids in asked.items() if ids}
+        named = {stem.removesuffix("Id") for stem in self._ids}
+        free = [c for c in dimensions if not c.period and not c.is_time and c.stem.removesuffix("Id") not in named]
+        self._is_free = any(column.stem.removesuffix("Name") not in named for column in free)
+
+    @property
+    def count(self) -> int:
+        """One of each day, of each id asked for, and of some others; not more than Criteo gives."""
+        others = _ENTITIES if self._is_free else 1
+        return min(MOST_ROWS, len(self._days) * self._hours * prod(map(len, self._ids.values())) * others)
+
+    def values(self, number: int) -> list[Any]:
+        """A row: text, int, bool, None, and Decimals with as many digits as are written."""
+        place = self._place(number)
+        key = "|".join((place.day.isoformat(), str(place.hour), *place.ids.values(), str(place.entity)))
+        return [
+            _metric(column, key, self._family) if column.is_metric else _dimension(column, place, self._family)
+            for column in self.columns
+        ]
+
+    def _place(self, number: int) -> Place:
+        number, day = divmod(number, len(self._days))
+        number, hour = divmod(number, self._hours)
+        ids = {}
+        for stem, asked in self._ids.items():
+            number, which = divmod(number, len(asked))
+            ids[stem] = asked[which]
+        return Place(self._days[day], hour, ids, number)
+
+
+def _range(attributes: dict[str, Any]) -> tuple[date, int]:
+    """The first of the days asked for, and how many they are; whatever the time of day."""
+
+    def parsed(value: Any, default: date) -> date:
+        try:
+            return date.fromisoformat(str(value)[:10])
+        except ValueError:
+            return default
+
+    end = parsed(attributes.get("endDate"), datetime.now(timezone.utc).date())
+    start = parsed(attributes.get("startDate"), end)
+    return start, min(MOST_ROWS, max(1, (end - start).days + 1))
+
+
+def _days(periods: Sequence[str], start: date, count: int) -> Iterable[date]:
+    """A day of each period in the range."""
+    if not periods:
+        return [start]
+    found: dict[tuple[date, ...], date] = {}
+    for day in (start + timedelta(days=number) for number in range(count)):
+        found.setdefault(tuple(_first_of(period, day) for period in periods), day)
+    return found.values()
+
+
+def _first_of(period: str, day: date) -> date:
+    if period in ("week", "sunday"):
+        monday = day - timedelta(days=day.weekday())
+        return monday if period == "week" else min(monday, date.max - timedelta(days=6)) + timedelta(days=6)
+    if period == "day":
+        return day
+    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[period]
+    return day.replace(month=month, day=1)
+
+
+def _asked(stem: str, row: ReportType, attributes: dict[str, Any]) -> list[str]:
+    """The ids that the request names for a column."""
+    filters = attributes.get("filters")
+    stem = stem.replace("External", "")
+    keys = [f"{stem}s", stem, f"{stem}Filter"]
+    if stem == {"campaigns": "campaignId", "line-items": "lineItemId"}.get(row.create_path.rpartition("/")[2]):
+        keys += ["ids", "id"]
+    for source in (attributes, filters if isinstance(filters, dict) else {}):
+        for key in keys:
+            value = source.get(key)
+            ids = [str(id_) for id_ in (value if isinstance(value, list) else [value]) if isinstance(id_, (str, int))]
+            if ids:
+                return list(dict.fromkeys(ids))
+    return []
+
+
+def _dimension(column: Column, place: Place, family: Family) -> Any:
+    if column.period:
+        return _first_of(column.period, place.day).isoformat()
+    if column.is_time:
+        if column.type == "int64":
+            return place.hour
+        time = f"00:{place.hour:02}" if column.stem.lower() == "minute" else f"{place.hour:02}:00"
+        return f"{place.day.isoformat()}T{time}:00Z"
+    if column.is_id:
+        return _id(column, place, family)
+    number = crc32(f"{column.stem}{place.known_as(column.stem)}".encode())
+    if column.type == "bool":
+        return number % 3 > 0
+    if column.type == "date32":
+        return (date(2026, 1, 1) + timedelta(days=number % 365)).isoformat()
+    if column.type.startswith("timestamp"):
+        return f"2026-{number % 12 + 1:02}-06T02:23:{number % 60:02}Z" if number % 4 else None
+    if column.stem.lower() in _WORDS:
+        return _WORDS[column.stem.lower()]
+    text = _TEXTS[number % len(_TEXTS)]
+    word = column.stem.removesuffix("Name")
+    return text and text.format(word=f"{word[0].upper()}{word[1:]}", n=place.known_as(column.stem))
+
+
+def _id(column: Column, place: Place, family: Family) -> str | int:
+    is_number = re.fullmatch(family.bare_ids, column.name) is not None
+    id_ = place.ids.get(column.stem)
+    if id_ is None:
+        of_products = "product" in column.stem.lower() or column.stem in ("id", "skuId", "gtin", "mpn")
+        styles = _NUMBERS if is_number else _PRODUCT_IDS if of_products else _IDS
+        number = crc32(column.stem.encode()) % 90000 + 10000 + place.entity
+        id_ = styles[place.entity % len(styles)].format(n=number)
+    return int(id_) if is_number and re.fullmatch(r"[1-9]\d{0,18}", id_) else id_
+
+
+def _metric(column: Column, key: str, family: Family) -> Any:
+    seed = f"{column.stem}{key}".encode()
+    number = crc32(seed) << 32 | crc32(seed[::-1])
+    if column.additivity == "ratio":
+        return Decimal(number % 10_000).scaleb(-4) if number % 6 else None
+    if column.stem.lower() not in _NEVER_NULL and number % 29 == 0:
+        return None
+    if column.type.startswith(("float", "decimal")):
+        least, most = family.decimals
+        digits = least + number % (most - least + 1)
+        return Decimal(number % 10 ** min(15, digits + 3)).scaleb(-digits)
+    return str(number % 10_000) if column.type == "string" else number % 10_000
