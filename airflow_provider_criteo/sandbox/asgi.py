@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Any
 
-from airflow_provider_criteo.sandbox import specification
+from airflow_provider_criteo import __version__
+from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.sandbox.app import SandboxApp
 from airflow_provider_criteo.sandbox.control_api import ControlApi
 from airflow_provider_criteo.sandbox.replies import Reply
@@ -31,11 +33,23 @@ class AsgiApp:
             # Not even its path matters: https://en.wikipedia.org/wiki/DNS_rebinding
             await wire.send(Reply.json(421, {"error": "the sandbox answers localhost, 127.0.0.1 and [::1] alone"}))
         elif wire.path == "/openapi.json":
-            await wire.send(Reply.json(200, specification.openapi()))
+            await wire.send(Reply.json(200, _openapi()))
         elif wire.path == _CONTROLS or wire.path.startswith(f"{_CONTROLS}/"):
             await wire.send(self._control.answer(wire, await wire.body()))
         else:
             await self._sandbox.answer(wire)
+
+
+def _openapi() -> dict[str, Any]:
+    """Criteo's own specifications of what the sandbox serves, in one document."""
+    document = specification.document()
+    info = {"title": "Criteo API sandbox", "version": __version__}
+    return {
+        "openapi": "3.0.1",
+        "info": info,
+        "paths": document["paths"],
+        "components": {"schemas": document["schemas"]},
+    }
 
 
 def is_loopback_name(host: str) -> bool:

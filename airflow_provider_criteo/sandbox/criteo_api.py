@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_criteo.sandbox import jobs, specification
+from airflow_provider_criteo.api.specification import operation
+from airflow_provider_criteo.sandbox import jobs
 from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.jobs import Job, Jobs
 from airflow_provider_criteo.sandbox.oauth import Tokens, oauth_error
 from airflow_provider_criteo.sandbox.permissions import check_accounts, check_scopes, list_accounts
 from airflow_provider_criteo.sandbox.rate_limits import Quota
 from airflow_provider_criteo.sandbox.replies import Refusal, Reply, problem, refusal
+from airflow_provider_criteo.sandbox.reply_models import reply_model
 from airflow_provider_criteo.sandbox.routes import Call, Routes
 from airflow_provider_criteo.sandbox.settings import Settings
 from airflow_provider_criteo.sandbox.validation import problems_of
@@ -62,10 +63,7 @@ class CriteoApi:
     @staticmethod
     def _served(call: Call) -> bool:
         if call.kind == "accounts":
-            template = next(
-                path for path in specification.ACCOUNT_PATHS if call.path.endswith(path[len("/{version}") :])
-            )
-            return specification.operation("get", template, call.version or "") is not None
+            return operation("get", call.path, "") is not None
         return bool(call.rows)
 
     def act(self, call: Call, settings: Settings) -> Reply:
@@ -105,7 +103,7 @@ class CriteoApi:
         self.quota.charge_create(call.grant.client_id, row.id, settings)
         job = self.jobs.create(row, call.version, call.account_id, call.attributes, settings, call.grant.client_id)
         call.report_id = job.id
-        model = specification.reply_model("post", row.create_path, call.version)
+        model = reply_model("post", row.create_path, call.version)
         return Reply.json(job.settings.create_status or model.status, job.describe(model, create=True))
 
     def _job(self, call: Call, settings: Settings) -> Job:
@@ -124,7 +122,7 @@ class CriteoApi:
         if job.state == jobs.EXPIRED and settings.expired_status not in (None, 200):
             raise _gone(*_end(job, settings))
         assert call.version is not None
-        model = specification.reply_model("get", job.row.status_path, call.version)
+        model = reply_model("get", job.row.status_path, call.version)
         return Reply.json(200, job.describe(model))
 
     @staticmethod
@@ -159,20 +157,8 @@ def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None =
 
 
 def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:
-    file = job.file
-    headers = {"content-type": file.content_type}
-    if not settings.ranges:
-        accepts = "gzip" in call.headers.get("accept-encoding", "")
-        if settings.gzip and accepts:
-            headers["content-encoding"] = "gzip"
-        return Reply(200, headers=headers, file=file, gzip=settings.gzip and accepts)
-    headers |= {"accept-ranges": "bytes", "etag": file.etag}
-    wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", call.headers.get("range", ""))
-    if wanted is None or wanted[1] + wanted[2] == "" or call.headers.get("if-range", file.etag) != file.etag:
-        return Reply(200, headers=headers, file=file)
-    first = int(wanted[1]) if wanted[1] else max(0, file.size - int(wanted[2]))
-    last = min(int(wanted[2]), file.size - 1) if wanted[1] and wanted[2] else file.size - 1
-    if first > last:
-        return Reply(416, headers={**headers, "content-range": f"bytes */{file.size}"})
-    headers["content-range"] = f"bytes {first}-{last}/{file.size}"
-    return Reply(206, headers=headers, file=file, part=(first, last))
+    headers = {"content-type": job.file.content_type}
+    compressed = settings.gzip and "gzip" in call.headers.get("accept-encoding", "")
+    if compressed:
+        headers["content-encoding"] = "gzip"
+    return Reply(200, headers=headers, file=job.file, gzip=compressed)

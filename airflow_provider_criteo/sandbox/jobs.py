@@ -15,9 +15,9 @@ from typing import Any
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family, family_of
 from airflow_provider_criteo.sandbox.replies import envelope
+from airflow_provider_criteo.sandbox.reply_models import ReplyModel
 from airflow_provider_criteo.sandbox.report_files import ReportFile, report_file
 from airflow_provider_criteo.sandbox.settings import JOB_SETTINGS, Settings, changed
-from airflow_provider_criteo.sandbox.specification import ReplyModel
 
 PENDING, DONE, FAILED, EXPIRED, INVALIDATED, OTHER = "pending", "done", "failed", "expired", "invalidated", "other"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_criteo.sandbox import specification
+from airflow_provider_criteo.api.specification import operation
 from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.replies import Reply, envelope, refusal
 from airflow_provider_criteo.sandbox.routes import Call
@@ -21,7 +21,7 @@ def check_scopes(call: Call, settings: Settings) -> None:
         return
     step = {"create": "create_path", "status": "status_path", "download": "output_path"}[call.kind]
     row = call.rows[0]
-    found = specification.operation("get" if call.kind != "create" else "post", getattr(row, step), call.version or "")
+    found = operation("get" if call.kind != "create" else "post", getattr(row, step), call.version or "")
     needed = found[1]["security"][0]["oauth"] if found and found[1].get("security") else [row.scope]
     if not set(needed) & set(settings.scopes):
         raise refusal(403, "insufficient-scope", f"the application lacks the scope {needed[0]}")

@@ -22,7 +22,6 @@ class Reply:
     :param body: what is sent, unless there is a file.
     :param headers: by name.
     :param file: the report file to send as the body.
-    :param part: first and last byte of the file to send, where not all of it.
     :param gzip: send the file compressed.
     """
 
@@ -30,15 +29,12 @@ class Reply:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     file: ReportFile | None = None
-    part: tuple[int, int] | None = None
     gzip: bool = False
 
     @property
     def length(self) -> int:
         """Bytes of the body, uncompressed."""
-        if self.file is None:
-            return len(self.body)
-        return self.part[1] - self.part[0] + 1 if self.part else self.file.size
+        return len(self.body) if self.file is None else self.file.size
 
     @classmethod
     def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Reply:

@@ -58,33 +58,30 @@ class ReportFile:
         return digest.hexdigest()
 
     @cached_property
-    def etag(self) -> str:
-        """Names these bytes."""
-        named = b"\0".join((self.head, self.block, str(self.middle).encode(), self.tail))
-        return f'"{hashlib.sha256(named).hexdigest()[:32]}"'
-
-    @cached_property
     def _unit(self) -> bytes:
         """The block, often enough for large writes."""
         if self.middle <= len(self.block):
             return self.block
         return self.block * max(1, -(-CHUNK // len(self.block)))
 
-    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Its bytes from ``start`` up to ``end``, in large pieces; whole pieces are one and the same object."""
-        end = self.size if end is None else end
-        rows_from, rows_to = len(self.head), len(self.head) + self.middle
-        if start < rows_from:
-            yield self.head[start : min(end, rows_from)]
-        at = max(start, rows_from)
-        stop = min(end, rows_to)
-        while at < stop:
-            offset = (at - rows_from + len(self.separator)) % len(self._unit)
-            length = min(len(self._unit) - offset, stop - at)
+    def chunks(self, end: int | None = None) -> Iterator[bytes]:
+        """Its bytes, up to ``end``, in large pieces; whole pieces are one and the same object."""
+        left = self.size if end is None else end
+        for piece in self._pieces():
+            yield piece if len(piece) <= left else piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield self.head
+        done = 0
+        while done < self.middle:
+            offset = (done + len(self.separator)) % len(self._unit)
+            length = min(len(self._unit) - offset, self.middle - done)
             yield self._unit if length == len(self._unit) else self._unit[offset : offset + length]
-            at += length
-        if end > rows_to:
-            yield self.tail[max(0, start - rows_to) : end - rows_to]
+            done += length
+        yield self.tail
 
 
 def report_file(row: ReportType, family: Family, attributes: dict[str, Any], settings: Settings) -> ReportFile:

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from airflow_provider_criteo.api import reports
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.sandbox import specification
 from airflow_provider_criteo.sandbox.oauth import Grant
 
 CALLS = ("token", "create", "status", "download")
+ACCOUNT_PATHS = ("/{version}/advertisers/me", "/{version}/retail-media/accounts")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 
 
@@ -108,7 +108,7 @@ def _compiled(rows: tuple[ReportType, ...]) -> list[_Route]:
         _Route(method, kind, _pattern(template), tuple(members))
         for (method, kind, template), members in grouped.items()
     ]
-    accounts = [_Route("GET", "accounts", _pattern(template), ()) for template in specification.ACCOUNT_PATHS]
+    accounts = [_Route("GET", "accounts", _pattern(template), ()) for template in ACCOUNT_PATHS]
     return routes + accounts
 
 

@@ -85,7 +85,6 @@ class Settings(JobSettings):
     :param retired_status: HTTP status of a retired version's routes.
     :param lost_status: HTTP status for a job that is not there; None for the report type's own.
     :param expired_status: HTTP status for an expired file; None for the report type's own.
-    :param ranges: serve parts of files: ``Accept-Ranges``, ``ETag``, ``If-Range``, 206.
     :param gzip: compress files for clients that accept it.
     :param deprecation: value of a ``Deprecation`` header on every API answer.
     :param sunset: value of a ``Sunset`` header on every API answer.
@@ -113,7 +112,6 @@ class Settings(JobSettings):
     retired_status: int = 410
     lost_status: int | None = None
     expired_status: int | None = None
-    ranges: bool = False
     gzip: bool = False
     deprecation: str | None = None
     sunset: str | None = None

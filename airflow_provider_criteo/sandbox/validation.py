@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.sandbox import specification
+from airflow_provider_criteo.api.specification import request_schema, resolved
 from airflow_provider_criteo.sandbox.families import family_of
+from airflow_provider_criteo.sandbox.prose import PROSE
 from airflow_provider_criteo.sandbox.replies import problem
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -56,7 +57,7 @@ _TITLES = {
 def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
     if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
         return [("json", "data", "an object is required")]
-    schema = specification.request_schema(row, version)
+    schema = request_schema(row.create_path, version)
     if schema is None:
         attributes = body["data"].get("attributes")
         return [] if isinstance(attributes, dict) else [("json", "data.attributes", "an object is required")]
@@ -68,11 +69,11 @@ def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
         for finding in _check(body, schema, "")
         if finding[:2] != ("required", "data.type")  # optional in general, says Criteo's page of API patterns
     ]
-    return findings or list(_beyond_specification(specification.prose(row), attributes, row))
+    return findings or list(_beyond_specification(PROSE.get(row.create_path, {}), attributes, row))
 
 
 def _check(value: Any, schema: dict[str, Any], path: str) -> Iterator[Finding]:
-    schema = specification.resolved(schema)
+    schema = resolved(schema)
     if value is None:
         if not schema.get("nullable"):
             yield "type", path, "null is not allowed"

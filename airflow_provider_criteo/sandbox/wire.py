@@ -133,9 +133,8 @@ def pieces(reply: Reply, end: int | None = None) -> Iterator[bytes]:
     """An answer's body in large pieces, at most its first ``end`` bytes."""
     if reply.file is None:
         yield reply.body[:end]
-        return
-    start, last = reply.part or (0, reply.file.size - 1)
-    yield from reply.file.chunks(start, last + 1 if end is None else min(start + end, last + 1))
+    else:
+        yield from reply.file.chunks(end)
 
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:

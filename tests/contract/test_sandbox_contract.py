@@ -38,7 +38,6 @@ def test_own_openapi_has_the_same_schemas(
     for method, step in STEPS:
         path = specified(row, version, step, method, theirs)
         if path is None:
-            assert specified(row, version, step, method, own_specification), f"not even generic: {step}"
             continue
         assert own_specification.request_schema(method, path) == theirs.request_schema(method, path)
         own, specified_replies = own_specification.replies(method, path), theirs.replies(method, path)

@@ -19,7 +19,9 @@ import pytest
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 from airflow_provider_criteo.api.specification import attributes_schema, resolved
-from airflow_provider_criteo.sandbox import Sandbox, specification
+from airflow_provider_criteo.sandbox import Sandbox
+from airflow_provider_criteo.sandbox.prose import PROSE
+from airflow_provider_criteo.sandbox.routes import ACCOUNT_PATHS
 from tests.support.report_types import ATTRIBUTES
 
 SDKS = {
@@ -76,7 +78,7 @@ class Sdk:
         return getattr(api, operation.settings["operation_id"])(**options)
 
     def accounts(self) -> list[str]:
-        path = next(path for path in specification.ACCOUNT_PATHS if ("GET", self._at(path)) in self._operations)
+        path = next(path for path in ACCOUNT_PATHS if ("GET", self._at(path)) in self._operations)
         return [account["id"] for account in self.call("GET", path).to_dict()["data"]]
 
     def attributes_model(self, row: ReportType) -> Any:
@@ -95,7 +97,7 @@ class Sdk:
         wanted = copy.deepcopy({"data": {"type": row.resource_type or "Report", "attributes": attributes}})
         body = self._convert(wanted, types, ["body"], True, True, configuration=self.client.configuration)
         # The SDK has timestamps alone where Criteo's page wants days.
-        days = {name: ATTRIBUTES[row.id][name] for name in specification.prose(row).get("whole_days", ())}
+        days = {name: ATTRIBUTES[row.id][name] for name in PROSE.get(row.create_path, {}).get("whole_days", ())}
         raw = body.data.attributes._data_store
         python_names = {name: python_name for python_name, name in model.attribute_map.items()}
         for name, value in {**days, **changes}.items():

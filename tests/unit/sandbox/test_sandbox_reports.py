@@ -17,6 +17,7 @@ from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox.criteo_api import CriteoApi
 from airflow_provider_criteo.sandbox.oauth import Grant
 from airflow_provider_criteo.sandbox.settings import Settings
+from tests.support import sandbox_openapi
 from tests.support.report_types import ATTRIBUTES, day
 
 EVERY_VERSION = [(row.id, version) for row in REPORT_TYPES.values() for version in row.versions]
@@ -35,8 +36,8 @@ def _json_schema(node):
 
 
 @pytest.fixture(scope="module")
-def openapi(_criteo_sandbox_server):
-    return requests.get(f"{_criteo_sandbox_server.url}/openapi.json", timeout=30).json()
+def openapi():
+    return sandbox_openapi.openapi()
 
 
 def _validate(openapi, operation, reply):
@@ -324,21 +325,6 @@ def test_large_files_stream(caller, sandbox):
     with caller.download(caller.made(), stream=True) as reply:
         size = sum(map(len, reply.iter_content(1 << 20)))
     assert 50_000_000 <= size == int(reply.headers["content-length"]) < 50_001_000
-
-
-def test_parts_of_a_file(caller, sandbox):
-    sandbox.configure(ranges=True, file_rows=3000)
-    report_id = caller.made()
-    whole = caller.download(report_id)
-    for range_, part in (
-        ("bytes=70000-", slice(70000, None)),
-        ("bytes=0-9", slice(0, 10)),
-        ("bytes=-5", slice(-5, None)),
-    ):
-        reply = caller.download(report_id, headers={"Range": range_, "If-Range": whole.headers["etag"]})
-        assert (reply.status_code, reply.content) == (206, whole.content[part])
-    assert caller.download(report_id, headers={"Range": "bytes=9-", "If-Range": '"other"'}).status_code == 200
-    assert caller.download(report_id, headers={"Range": "bytes=99999999-"}).status_code == 416
 
 
 def test_files_are_compressed_for_clients_that_accept_it(caller, sandbox):

@@ -1,90 +1,20 @@
-"""The sandbox's own OpenAPI document, and what its answers look like: after Criteo's specifications."""
+"""What the sandbox answers, as an OpenAPI document: Criteo's operations, with the errors that Criteo's pages tell of."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
-from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api import reports, specification
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.api.specification import JSON_TYPE, Schema, operation, resolved
-from airflow_provider_criteo.sandbox.prose import PROSE
+from airflow_provider_criteo.api.specification import JSON_TYPE, operation
+from airflow_provider_criteo.sandbox.routes import ACCOUNT_PATHS
 
-__all__ = ("ACCOUNT_PATHS", "ReplyModel", "openapi", "operation", "prose", "reply_model", "request_schema", "resolved")
-
-ACCOUNT_PATHS = ("/{version}/advertisers/me", "/{version}/retail-media/accounts")
 ERROR_STATUSES = ("400", "401", "403", "404", "405", "410", "415", "429")
 
 
-def request_schema(row: ReportType, version: str) -> Schema | None:
-    """The schema of a create's body; None where no specification has it."""
-    return specification.request_schema(row.create_path, version)
-
-
-def prose(row: ReportType) -> dict[str, Any]:
-    """What Criteo's pages say of the attributes of a create, beside the specification."""
-    return PROSE.get(row.create_path, {})
-
-
-@lru_cache(maxsize=1024)
-def reply_model(method: str, path: str, version: str) -> ReplyModel:
-    """What the answer to a create or a status call looks like."""
-    found = operation(method, path, version)
-    if found is None:
-        return ReplyModel.usual("marketing-solutions" if "/retail-media/" not in path else "retail-media")
-    status, response = next(iter(found[1]["responses"].items()))
-    top = resolved(response["content"][JSON_TYPE]["schema"])
-    resource = resolved(top["properties"]["data"])
-    reference = resource["properties"]["attributes"]
-    attributes = resolved(reference)["properties"]
-    return ReplyModel(
-        status=int(status),
-        type=re.sub(r"^External|V\d$", "", reference["$ref"].rsplit("/", 1)[1].split("_")[0]),
-        has_id="id" in resource["properties"],
-        attributes=tuple(attributes),
-        words=tuple(attributes["status"].get("enum", ())),
-    )
-
-
-class ReplyModel:
-    """What a specification says of an answer.
-
-    :param status: the HTTP status of success.
-    :param type: ``data.type``.
-    :param has_id: whether the resource has an id of its own.
-    :param attributes: names of its attributes.
-    :param words: the status words.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        type: str,
-        has_id: bool,
-        attributes: tuple[str, ...],
-        words: tuple[str, ...],
-    ) -> None:
-        self.status = status
-        self.type = type
-        self.has_id = has_id
-        self.attributes = attributes
-        self.words = words
-
-    @classmethod
-    def usual(cls, service: str) -> ReplyModel:
-        """The answer of an operation that is in no specification, after its service's habits."""
-        like = (
-            ("get", "/{version}/retail-media/reports/{reportId}/status", "2026-07")
-            if service == "retail-media"
-            else ("get", "/{version}/marketing-solutions/report-jobs/{reportId}", "experimental")
-        )
-        return reply_model(*like)
-
-
 def openapi() -> dict[str, Any]:
-    """The sandbox's own OpenAPI document: Criteo's operations and schemas, and the errors that Criteo's pages tell of."""
+    """Every operation that the sandbox serves."""
     paths: dict[str, dict[str, Any]] = {}
     for row in reports.rows():
         for version in row.versions:
@@ -101,7 +31,7 @@ def openapi() -> dict[str, Any]:
     paths["/oauth2/token"] = {"post": _TOKEN_OPERATION}
     return {
         "openapi": "3.0.1",
-        "info": {"title": "Criteo API sandbox", "version": __version__},
+        "info": {"title": "Criteo API sandbox", "version": "1"},
         "paths": paths,
         "components": {
             "schemas": {
