@@ -101,7 +101,7 @@ class CriteoApi:
             raise Refusal(400, *found)
         check_accounts(call, settings)
         self.quota.charge_create(call.grant.client_id, row.id, settings)
-        job = self.jobs.create(row, call.version, call.account_id, call.attributes, settings, call.grant.client_id)
+        job = self.jobs.create(call, settings, call.grant.client_id)
         call.report_id = job.id
         model = reply_model("post", row.create_path, call.version)
         return Reply.json(job.settings.create_status or model.status, job.describe(model, create=True))

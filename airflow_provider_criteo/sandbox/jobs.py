@@ -17,6 +17,7 @@ from airflow_provider_criteo.sandbox.families import Family, family_of
 from airflow_provider_criteo.sandbox.replies import envelope
 from airflow_provider_criteo.sandbox.reply_models import ReplyModel
 from airflow_provider_criteo.sandbox.report_files import ReportFile, report_file
+from airflow_provider_criteo.sandbox.routes import Call
 from airflow_provider_criteo.sandbox.settings import JOB_SETTINGS, Settings, changed
 
 PENDING, DONE, FAILED, EXPIRED, INVALIDATED, OTHER = "pending", "done", "failed", "expired", "invalidated", "other"
@@ -30,6 +31,7 @@ _STATES = {
     "invalidated": INVALIDATED,
 }
 _TRANSLATED = ("Done", "Failure", "Expired", "Unknown", "Invalidated")
+_BARE = ("id", "exportId", "status", "message", "errorMessage")
 _MD5_UP_TO = 64 * 1024 * 1024
 _SAME_WORDS = {PENDING: ("pending",), DONE: ("done", "success"), FAILED: ("failure", "failed")}
 
@@ -103,15 +105,10 @@ class Job:
         known = self._known(model, state)
         attributes = {name: known.get(name) for name in model.attributes}
         if settings.bare_status:
-            attributes = {
-                name: value
-                for name, value in attributes.items()
-                if name in ("id", "exportId", "status", "message", "errorMessage")
-            }
-        if settings.md5_spelling:
-            spelled = [name for name in attributes if name.lower() == "md5checksum"]
-            for name in spelled:
-                attributes[settings.md5_spelling] = attributes.pop(name)
+            attributes = {name: value for name, value in attributes.items() if name in _BARE}
+        if settings.md5_spelling and "md5checksum" in map(str.lower, attributes):
+            del attributes["md5CheckSum" if "md5CheckSum" in attributes else "md5Checksum"]
+            attributes[settings.md5_spelling] = known["md5CheckSum"]
         data: dict[str, Any] = {"type": model.type, "attributes": attributes}
         if model.has_id:
             data["id"] = self.id
@@ -136,6 +133,8 @@ class Job:
             "expiresAt": None if state == PENDING else _iso(self.expires_at),
             "rowCount": 0,
             "fileSizeBytes": 0,
+            "md5CheckSum": None,
+            "md5Checksum": None,
             "message": settings.message if state != PENDING else None,
             "errorMessage": settings.message if state not in (PENDING, DONE) else None,
             "currency": "EUR",
@@ -162,19 +161,8 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """It, for the control API."""
-        return {
-            "report_id": self.id,
-            "report_type": self.row.id,
-            "version": self.version,
-            "account_id": self.account_id,
-            "attributes": self.attributes,
-            "state": self.state,
-            "created_at": self.created_at,
-            "ready_at": self.ready_at,
-            "posts": self.posts,
-            "polls": self.polls,
-            "downloads": self.downloads,
-        }
+        told = ("version", "account_id", "attributes", "state", "created_at", "ready_at", "posts", "polls", "downloads")
+        return {"report_id": self.id, "report_type": self.row.id, **{name: getattr(self, name) for name in told}}
 
 
 def _translated(word: str, model: ReplyModel) -> str:
@@ -205,38 +193,24 @@ class Jobs:
         changed(Settings(), changes, JOB_SETTINGS)
         self._next.append((report_type, changes))
 
-    def create(
-        self,
-        row: ReportType,
-        version: str,
-        account_id: str | None,
-        attributes: dict[str, Any],
-        settings: Settings,
-        client_id: str,
-    ) -> Job:
+    def create(self, call: Call, settings: Settings, client_id: str) -> Job:
         """A new job, or the one that the same request made a while ago."""
-        key = json.dumps([row.id, account_id, client_id, attributes], sort_keys=True)
+        row = call.rows[0]
+        key = json.dumps([row.id, call.account_id, client_id, call.attributes], sort_keys=True)
         planned = self._planned(row)
         job = None if planned is not None or not settings.cache else self._cached(key)
         if job is None:
-            job = self._made(row, version, account_id, attributes, changed(settings, planned or {}))
-            self._cache[key] = job
+            job = self._cache[key] = self._made(call, changed(settings, planned or {}))
         job.posts += 1
         return job
 
-    def _made(
-        self,
-        row: ReportType,
-        version: str,
-        account_id: str | None,
-        attributes: dict[str, Any],
-        settings: Settings,
-    ) -> Job:
-        now = time.time()
+    def _made(self, call: Call, settings: Settings) -> Job:
+        now, row = time.time(), call.rows[0]
         wait = settings.pending_seconds
         seconds = self._random.uniform(*wait) if isinstance(wait, tuple) else wait
         ready_at = now if settings.done_at_creation else now + seconds
-        job = Job(family_of(row).new_id(), row, version, account_id, attributes, settings, now, ready_at)
+        assert call.version is not None
+        job = Job(family_of(row).new_id(), row, call.version, call.account_id, call.attributes, settings, now, ready_at)
         self._jobs[job.id] = job
         return job
 

@@ -28,67 +28,61 @@ def check_scopes(call: Call, settings: Settings) -> None:
 
 
 def check_accounts(call: Call, settings: Settings) -> None:
-    attributes = call.attributes
-    filters = attributes.get("filters") or {}
-    asked = {
-        "advertiser_ids": [*(attributes.get("advertiserIds") or ()), attributes.get("advertiserId")],
-        "account_ids": [
-            *(attributes.get("accountIds") or ()),
-            *(attributes.get("supplyAccountIds") or ()),
-            *(filters.get("accountIds") or () if isinstance(filters, dict) else ()),
-            attributes.get("accountId"),
-            call.account_id,
-        ],
-    }
-    for setting, ids in asked.items():
-        allowed = getattr(settings, setting)
-        denied = [str(id_) for id_ in ids if id_ is not None and allowed is not None and str(id_) not in allowed]
+    advertisers = _asked(call.attributes, "advertiserIds", "advertiserId")
+    accounts = _asked(call.attributes, "accountIds", "supplyAccountIds", "accountId")
+    accounts += [call.account_id] if call.account_id else []
+    for ids, allowed in ((advertisers, settings.advertiser_ids), (accounts, settings.account_ids)):
+        denied = [id_ for id_ in ids if allowed is not None and id_ not in allowed]
         if denied:
             raise refusal(403, family_of(call.rows[0]).denied, f"no permission for {', '.join(denied)}")
 
 
-def list_accounts(call: Call, settings: Settings) -> Reply:
-    if not settings.consent:
-        return _paged(call, [])
-    if call.path.endswith("/advertisers/me"):
-        ids = settings.advertiser_ids or ["12345", "67890"]
-        return Reply.json(
-            200,
-            envelope(
-                [
-                    {"id": id_, "type": "advertiser", "attributes": {"advertiserName": f"Advertiser {id_}"}}
-                    for id_ in ids
-                ]
-            ),
-        )
-    ids = settings.account_ids or ["100", "200"]
-    accounts = [
-        {
-            "id": id_,
-            "type": "RetailMediaAccount",
-            "attributes": {
-                "name": f"Account {id_}",
-                "type": "demand",
-                "subtype": "brand",
-                "countries": ["FR"],
-                "currency": "EUR",
-                "timeZone": "Europe/Paris",
-                "parentAccountLabel": f"Account {id_}",
-            },
-        }
-        for id_ in ids
+def _asked(attributes: dict[str, Any], *names: str) -> list[str]:
+    """The ids that attributes of these names hold, in the filters or not."""
+    filters = attributes.get("filters")
+    values = [
+        source.get(name) for source in (attributes, filters if isinstance(filters, dict) else {}) for name in names
     ]
-    wanted = call.query.get("limitToId")
-    return _paged(call, [account for account in accounts if wanted is None or account["id"] in wanted])
+    return [str(id_) for value in values if value for id_ in (value if isinstance(value, list) else [value])]
 
 
-def _paged(call: Call, found: list[dict[str, Any]]) -> Reply:
+def list_accounts(call: Call, settings: Settings) -> Reply:
+    """The advertisers, which Criteo tells all at once, or a page of the Retail Media accounts."""
     if call.path.endswith("/advertisers/me"):
-        return Reply.json(200, envelope(found))
+        return Reply.json(200, envelope(_advertisers(settings)))
+    wanted = call.query.get("limitToId")
+    return _page(call, [account for account in _accounts(settings) if wanted is None or account["id"] in wanted])
+
+
+def _visible(ids: list[str] | None, usual: list[str], settings: Settings) -> list[str]:
+    return [] if not settings.consent else usual if ids is None else ids
+
+
+def _advertisers(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"id": id_, "type": "advertiser", "attributes": {"advertiserName": f"Advertiser {id_}"}}
+        for id_ in _visible(settings.advertiser_ids, ["12345", "67890"], settings)
+    ]
+
+
+def _accounts(settings: Settings) -> list[dict[str, Any]]:
+    usual = {
+        "type": "demand",
+        "subtype": "brand",
+        "countries": ["FR"],
+        "currency": "EUR",
+        "timeZone": "Europe/Paris",
+    }
+    names = {id_: f"Account {id_}" for id_ in _visible(settings.account_ids, ["100", "200"], settings)}
+    return [
+        {"id": id_, "type": "RetailMediaAccount", "attributes": {**usual, "name": name, "parentAccountLabel": name}}
+        for id_, name in names.items()
+    ]
+
+
+def _page(call: Call, found: list[dict[str, Any]]) -> Reply:
     try:
-        size, index = (
-            int(call.query.get(name, [usual])[-1]) for name, usual in (("pageSize", "25"), ("pageIndex", "0"))
-        )
+        size, index = int(call.query.get("pageSize", ["25"])[-1]), int(call.query.get("pageIndex", ["0"])[-1])
     except ValueError:
         raise refusal(400, "invalid", "pageSize and pageIndex are integers") from None
     if size < 1 or index < 0:
