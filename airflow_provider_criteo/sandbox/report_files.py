@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from airflow_provider_criteo.api.reports import ReportType
@@ -19,6 +20,7 @@ from airflow_provider_criteo.sandbox.settings import Settings
 CHUNK = 1024 * 1024
 _DIFFERENT_ROWS = 1_000
 _COUNT = "\0"
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 _SHAPES = {"json": None, "json-compact": "columns", "json-newline": "lines"}
 
@@ -115,7 +117,9 @@ def _assembled(content_type: str, layout: _Layout, count: int, least_bytes: int 
     separator, rows = layout.separator, layout.rows
     block = b"".join(separator + row for row in rows)
     if least_bytes is not None:
-        count = -(-least_bytes * len(rows) // len(block)) + 1
+        blocks, rest = divmod(least_bytes, len(block))
+        ends = accumulate(len(separator) + len(row) for row in rows)
+        count = blocks * len(rows) + 1 + sum(end < rest + len(separator) for end in ends)
     whole, rest = divmod(count, len(rows)) if rows else (0, 0)
     middle = whole * len(block) + sum(len(separator) + len(row) for row in rows[:rest])
     middle = max(0, middle - len(separator)) if count else 0
@@ -206,4 +210,4 @@ def _dumped(value: Any) -> str:
     """JSON as Criteo's samples have it: UTF-8, and every digit of a number."""
     if isinstance(value, Decimal):
         return f"{value:f}"
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
