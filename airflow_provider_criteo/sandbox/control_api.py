@@ -95,9 +95,9 @@ class ControlApi:
         """Refuse all refresh tokens given so far."""
         self._sandbox.api.tokens.revoke_refresh_tokens()
 
-    def authorization_code(self, challenge: str | None = None) -> str:
-        """A code to exchange for tokens: {"challenge": of PKCE}."""
-        return self._sandbox.api.tokens.issue_code(self._sandbox.client_id, challenge)
+    def authorization_code(self) -> str:
+        """A code to exchange for tokens."""
+        return self._sandbox.api.tokens.issue_code(self._sandbox.client_id)
 
     def new_refresh_token(self) -> str:
         """A new refresh token."""

@@ -93,12 +93,9 @@ class SandboxControl:
         """Refuse all refresh tokens given so far."""
         self._post("revoke_refresh_tokens")
 
-    def authorization_code(self, challenge: str | None = None) -> str:
-        """A code to exchange for tokens, once, within 60 s.
-
-        :param challenge: PKCE's, S256.
-        """
-        return str(self._post("authorization_code", challenge=challenge))
+    def authorization_code(self) -> str:
+        """A code to exchange for tokens, once, within 60 s."""
+        return str(self._post("authorization_code"))
 
     def new_refresh_token(self) -> str:
         """Another refresh token of the application."""

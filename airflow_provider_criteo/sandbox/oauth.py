@@ -7,7 +7,6 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 import time
@@ -32,14 +31,12 @@ class Grant:
     :param kind: the grant type it came from.
     :param expires_at: epoch seconds.
     :param revoked: the 401 code it is refused with, once it is revoked.
-    :param challenge: PKCE's, of an authorization code.
     """
 
     client_id: str
     kind: str
     expires_at: float
     revoked: str | None = None
-    challenge: str | None = None
 
 
 def fingerprint(token: str) -> str:
@@ -71,10 +68,10 @@ class Tokens:
         self._refresh[token] = Grant(client_id, "refresh_token", time.time() + _REFRESH_TOKEN_LIFETIME)
         return token
 
-    def issue_code(self, client_id: str, challenge: str | None = None) -> str:
+    def issue_code(self, client_id: str) -> str:
         """An authorization code: one use, 60 s."""
         code = secrets.token_urlsafe(16)
-        self._codes[code] = Grant(client_id, "authorization_code", time.time() + _CODE_LIFETIME, challenge=challenge)
+        self._codes[code] = Grant(client_id, "authorization_code", time.time() + _CODE_LIFETIME)
         return code
 
     def answer(self, body: bytes, content_type: str, settings: Settings) -> Reply:
@@ -108,10 +105,6 @@ class Tokens:
         grant = self._codes.pop(form.get("code", ""), None)
         if grant is None or grant.client_id != client_id or grant.expires_at < time.time():
             return oauth_error(400, "invalid_grant", "The authorization code is invalid, used or expired.")
-        if grant.challenge is not None:
-            digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-            if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != grant.challenge:
-                return oauth_error(400, "invalid_grant", "The code verifier does not fit the code challenge.")
         return self._token(client_id, "refresh_token", settings, self.issue_refresh_token(client_id))
 
     def _renew(self, client_id: str, refresh_token: str, settings: Settings) -> Reply:

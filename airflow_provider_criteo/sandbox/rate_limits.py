@@ -35,49 +35,36 @@ class Quota:
 
         :raises Refusal: 429, the quota is used up; such a call is not counted.
         """
-        limit = self._limit(grant_type, settings)
-        if limit is None:
-            return {}
-        window, length = self._window((client_id, grant_type), settings.rate_window)
-        return self._count(window, limit, length, settings)
+        limit = settings.rate_limit
+        if limit is not None and grant_type != "client_credentials":
+            limit = settings.rate_limit_per_account
+        return self._count((client_id, grant_type), limit, settings.rate_window, settings)
 
     def charge_create(self, client_id: str, report_type: str, settings: Settings) -> None:
         """Count a create against the hourly quota of its report type.
 
         :raises Refusal: 429.
         """
-        limit = settings.create_limit_per_hour
-        if limit is not None:
-            window, length = self._window((client_id, "create", report_type), HOUR)
-            self._count(window, limit, length, settings)
+        self._count((client_id, "create", report_type), settings.create_limit_per_hour, HOUR, settings)
 
-    @staticmethod
-    def _limit(grant_type: str, settings: Settings) -> int | None:
-        if grant_type == "client_credentials":
-            return settings.rate_limit
-        return None if settings.rate_limit is None else settings.rate_limit_per_account
-
-    def _window(self, key: tuple[str, ...], length: float) -> tuple[Window, float]:
+    def _count(self, key: tuple[str, ...], limit: int | None, length: float, settings: Settings) -> dict[str, str]:
+        if limit is None:
+            return {}
         now = time.time()
         window = self._windows.get(key)
         if window is None or not window.start <= now < window.start + length:
             window = self._windows[key] = Window(now)
-        return window, length
-
-    @staticmethod
-    def _count(window: Window, limit: int, length: float, settings: Settings) -> dict[str, str]:
-        reset = window.start + length
         refused = window.calls >= limit
         window.calls += not refused
         headers = {
             "x-ratelimit-limit": str(limit),
             "x-ratelimit-remaining": str(limit - window.calls),
-            "x-ratelimit-reset": str(math.ceil(reset)),
+            "x-ratelimit-reset": str(math.ceil(window.start + length)),
         }
         if refused:
             told = dict(headers) if settings.rate_headers != "never" else {}
             if settings.retry_after:
-                told["retry-after"] = str(math.ceil(reset - time.time()))
+                told["retry-after"] = str(math.ceil(window.start + length - now))
             raise refusal(429, detail=f"{limit} calls per {length:g} s", **told)
         return headers if settings.rate_headers == "always" else {}
 
