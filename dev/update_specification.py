@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_criteo.api.reports import API_VERSIONS, ReportType, rows
 from airflow_provider_criteo.api.specification import anonymous
-from airflow_provider_criteo.sandbox.specification import ACCOUNT_PATHS
+from airflow_provider_criteo.sandbox.routes import ACCOUNT_PATHS
 
 TARGET = Path(__file__).parents[1] / "airflow_provider_criteo" / "api" / "data" / "specification.json"
 
