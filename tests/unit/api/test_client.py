@@ -17,7 +17,6 @@ import responses
 
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     InvalidInputError,
@@ -26,6 +25,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     VersionRetiredError,
 )
+from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.recorder import Recorder

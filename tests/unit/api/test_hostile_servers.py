@@ -20,7 +20,6 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoError,
@@ -28,6 +27,7 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     TransientError,
 )
+from airflow_provider_criteo.api.http import normalized_base_url
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.quota import rate_limit_of
 from tests.support.raw_server import TOKEN, RawServer, endless, http
