@@ -18,6 +18,7 @@ from airflow_provider_criteo.api.specification import Schema, attributes_schema,
 
 Attributes = Mapping[str, Any]
 
+_MOST_SHOWN = 30
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 
 
@@ -142,7 +143,7 @@ def _object_doubts(
             yield from _value_doubts(item, resolved(fields[name]), row, f"{within}{name}", names)
         elif fields:
             own = {known: f"{within}{known}" for known in fields}
-            hint = _nearest(str(name), {**names, **own}) or f"known: {', '.join(sorted(own.values()))}"
+            hint = _hint(str(name), {**names, **own}, sorted(own.values()))
             yield f"attribute '{within}{name}' is not known for report type {row.id!r}; {hint}"
     for name in resolved(schema).get("required", ()):
         if value.get(name) is None:
@@ -159,7 +160,7 @@ def _value_doubts(value: Any, schema: Schema, row: ReportType, path: str, names:
         # Criteo's pages write in camelCase what its specifications have in PascalCase.
         words = {str(word).lower(): str(word) for word in schema["enum"]}
         if str(value).lower() not in words:
-            hint = _nearest(str(value).lower(), words) or f"known: {', '.join(words.values())}"
+            hint = _hint(str(value).lower(), words, list(words.values()))
             yield f"{path} {value!r} is not known for report type {row.id!r}; {hint}"
 
 
@@ -172,9 +173,12 @@ def _names(schema: Schema, within: str = "") -> dict[str, str]:
     return found
 
 
-def _nearest(wrong: str, known: Mapping[str, str]) -> str:
-    nearest = get_close_matches(wrong, known, n=1, cutoff=0.6)
-    return f"did you mean {known[nearest[0]]!r}?" if nearest else ""
+def _hint(wrong: str, names: Mapping[str, str], known: Sequence[str]) -> str:
+    nearest = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    if nearest:
+        return f"did you mean {names[nearest[0]]!r}?"
+    more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
+    return f"known: {', '.join(known[:_MOST_SHOWN])}{more}"
 
 
 def require_account_id(account_id: object, row: ReportType) -> None:

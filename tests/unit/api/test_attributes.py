@@ -152,6 +152,14 @@ def test_a_difference_of_case_alone_is_not_doubted() -> None:
     assert list(unknown_or_missing({"dimensions": ["advertiserid", "Hour"], "fileFormat": "CSV"}, row)) == []
 
 
+def test_of_many_known_words_some_are_shown() -> None:
+    attributes = {**ATTRIBUTES["statistics"], "metrics": ["xyzzy"]}
+    (doubt,) = unknown_or_missing(attributes, REPORT_TYPES["statistics"])
+    assert doubt.startswith("metrics 'xyzzy' is not known for report type 'statistics'; known: ")
+    assert doubt.endswith(" more")
+    assert len(doubt) < 1000
+
+
 def test_what_is_known_is_what_the_version_that_is_called_knows() -> None:
     row = REPORT_TYPES["rm-fillrate"]
     attributes = {**ATTRIBUTES["rm-fillrate"], "metrics": ["coveredSlots"]}
