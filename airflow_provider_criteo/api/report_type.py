@@ -18,9 +18,7 @@ PREVIEW_VERSION = "preview"
 EXPERIMENTAL_VERSION = "experimental"
 """The new name of ``preview``: https://developers.criteo.com/marketing-solutions/experimental/docs/introduction-to-experimental"""
 
-STABLE_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01")
-"""Dated versions, oldest first; the last is the release candidate."""
-API_VERSIONS = (*STABLE_VERSIONS, PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 
 VERSION_ENDS: Mapping[str, date] = MappingProxyType(
     {
