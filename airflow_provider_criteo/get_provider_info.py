@@ -76,6 +76,14 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                         ),
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
+                    "refresh_token_variable": {
+                        "label": "Refresh token variable",
+                        "description": (
+                            "Only for the grant type refresh_token: the name of an Airflow Variable in which the newest "
+                            "refresh token is kept, should Criteo give a new one at each use. Empty: none is kept."
+                        ),
+                        "schema": {"type": ["string", "null"]},
+                    },
                     "api_version": {
                         "label": "API version",
                         "description": (

@@ -8,6 +8,7 @@ https://developers.criteo.com/criteo-apis/docs/oauth-app-authorization-code.
 from __future__ import annotations
 
 import logging
+import random
 import re
 import threading
 import time
@@ -42,6 +43,7 @@ TOKEN_LIFETIME = 900.0
 _LONGEST_LEAD = 60.0
 _CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
+_READS_OF_A_REFUSED_TOKEN = 3
 _SHORTEST_SECRET = 5
 """As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
 _CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
@@ -162,15 +164,18 @@ class TokenSource:
         if self._credentials.grant_type != "refresh_token":
             return self._asked(fetch)
         self._take_newest(fetch)
-        used = self._refresh_token
-        try:
-            return self._asked(fetch, refresh_token=used or "")
-        except AuthenticationError:
-            # Another process may have used the token first, and kept the one that took its place.
+        unchanged = 0
+        while True:
+            used = self._refresh_token or ""
+            try:
+                return self._asked(fetch, refresh_token=used)
+            except AuthenticationError:
+                if fetch.refresh_tokens is None or unchanged == _READS_OF_A_REFUSED_TOKEN:
+                    raise
+            # Another process may have used the token first; it keeps the one that took its place.
+            fetch.sleep(random.uniform(0.2, 2.0))  # noqa: S311 - no cryptography
             self._take_newest(fetch)
-            if self._refresh_token == used:
-                raise
-        return self._asked(fetch, refresh_token=self._refresh_token or "")
+            unchanged = unchanged + 1 if self._refresh_token == used else 0
 
     def _asked(self, fetch: TokenFetch, **grant: str) -> dict[str, Any]:
         client = self._credentials
@@ -228,6 +233,7 @@ class TokenFetch:
     :param user_agent: sent with the call.
     :param mask: told once of every token before anything can log it.
     :param refresh_tokens: where refresh tokens are kept for other processes.
+    :param sleep: waits for so many seconds.
     """
 
     def __init__(
@@ -236,8 +242,10 @@ class TokenFetch:
         user_agent: str,
         mask: Mask,
         refresh_tokens: RefreshTokens | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.refresh_tokens = refresh_tokens
+        self.sleep = sleep
         self._timeout = timeout
         self._user_agent = user_agent
         self._mask = mask

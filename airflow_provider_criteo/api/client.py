@@ -119,7 +119,7 @@ class CriteoClient:
         self._timeout = (min(timeout, LONGEST_CONNECT), timeout)
         user_agent = http.user_agent(*products)
         self._source = token_source(Credentials(client_id, client_secret, grant_type, refresh_token), self.base_url)
-        fetch = TokenFetch(self._timeout, user_agent, mask, refresh_tokens)
+        fetch = TokenFetch(self._timeout, user_agent, mask, refresh_tokens, sleep)
         self._auth = BearerAuth(self._source, fetch, self.base_url)
         self._retired: set[tuple[str, str]] = set()
         self._last = threading.local()

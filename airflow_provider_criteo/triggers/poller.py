@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKUPS = 60.0
+_LONGEST_CALL_TO_AIRFLOW = 30.0
 
 
 class ConnectionPoller:
@@ -135,7 +136,12 @@ class ConnectionPoller:
             return self._client
 
     async def _follow(self, settings: ConnectionSettings) -> None:
-        client = await asyncio.to_thread(client_of, settings, self._new_secrets.append)
+        loop = asyncio.get_running_loop()
+
+        def run(call: Callable[[], Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(_in_airflows_thread(call), loop).result(_LONGEST_CALL_TO_AIRFLOW)
+
+        client = await asyncio.to_thread(client_of, settings, self._new_secrets.append, run)
         if self._client is not None:
             log.info("Connection %r has changed; following it", self._conn_id)
             self._client.close()
@@ -210,7 +216,7 @@ async def _mask(secret: str) -> None:
         await amask_secret(secret)
 
 
-async def _in_airflows_thread(call: Callable[[str], Any], argument: str) -> Any:
+async def _in_airflows_thread(call: Callable[..., Any], *arguments: str) -> Any:
     """Make a blocking call that asks the triggerer's supervisor.
 
     From any other thread such a call reads the supervisor's answers on a loop of its own, and takes those that the
@@ -218,4 +224,4 @@ async def _in_airflows_thread(call: Callable[[str], Any], argument: str) -> Any:
     """
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(call)(argument)
+    return await sync_to_async(call)(*arguments)

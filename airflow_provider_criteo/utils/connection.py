@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.reports import API_VERSIONS, choices
 from airflow_provider_criteo.exceptions import InvalidInputError, UnavailableError
+from airflow_provider_criteo.utils.refresh_tokens import Run, VariableRefreshTokens
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -41,6 +42,7 @@ class ConnectionSettings:
     :param api_version: extra.
     :param timeout: extra, seconds.
     :param calls_per_minute: extra, a ceiling of the user's own.
+    :param refresh_token_variable: extra, the Airflow Variable in which the newest refresh token is kept.
     """
 
     conn_id: str
@@ -52,6 +54,7 @@ class ConnectionSettings:
     api_version: str | None = None
     timeout: float | None = None
     calls_per_minute: int | None = None
+    refresh_token_variable: str | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -145,6 +148,7 @@ _EXTRAS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
     "api_version": _version,
     "timeout": _seconds,
     "calls_per_minute": _whole,
+    "refresh_token_variable": _text,
 }
 
 
@@ -198,9 +202,11 @@ def mask_secret(secret: str) -> None:
     mask(secret)
 
 
-def client_of(settings: ConnectionSettings, mask: Mask = mask_secret) -> CriteoClient:
+def client_of(settings: ConnectionSettings, mask: Mask = mask_secret, run: Run = lambda call: call()) -> CriteoClient:
     """The API client for a connection's settings.
 
+    :param mask: keeps a secret out of logs.
+    :param run: makes a call that asks Airflow.
     :raises InvalidInputError: a field of the connection is missing or cannot be right.
     """
     # Not at the top: this loads requests.
@@ -214,6 +220,7 @@ def client_of(settings: ConnectionSettings, mask: Mask = mask_secret) -> CriteoC
             settings.client_secret,
             grant_type=settings.grant_type,
             refresh_token=settings.refresh_token,
+            refresh_tokens=_kept_refresh_tokens(settings, run),
             base_url=settings.base_url,
             api_version=settings.api_version,
             timeout=settings.timeout or DEFAULT_TIMEOUT,
@@ -222,6 +229,12 @@ def client_of(settings: ConnectionSettings, mask: Mask = mask_secret) -> CriteoC
         )
     except api_exceptions.InvalidInputError as error:
         raise InvalidInputError(f"connection {settings.conn_id!r}, {error}") from None
+
+
+def _kept_refresh_tokens(settings: ConnectionSettings, run: Run) -> VariableRefreshTokens | None:
+    if settings.refresh_token_variable is None or settings.refresh_token is None:
+        return None
+    return VariableRefreshTokens(settings.refresh_token_variable, settings.refresh_token, run)
 
 
 def cannot_look_up(conn_id: str, error: Exception) -> UnavailableError:

@@ -1,0 +1,68 @@
+"""The newest refresh token in an Airflow Variable, for all processes of an Airflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[Callable[[], Any]], Any]
+"""Makes a call that asks Airflow; a triggerer has to make it on a thread of its own."""
+
+
+class VariableRefreshTokens:
+    """Keeps the refresh token that Criteo gave last in a Variable, as long as the connection's stays what it was.
+
+    Whoever may read the Variable may act for the account that gave its consent. It is never logged.
+
+    :param name: of the Variable.
+    :param first: the connection's refresh token: one that was put there by hand wins over what was kept before.
+    :param run: makes the calls to Airflow.
+    """
+
+    def __init__(self, name: str, first: str, run: Run = lambda call: call()) -> None:
+        self._name = name
+        self._first = hashlib.sha256(first.encode()).hexdigest()
+        self._run = run
+
+    def newest(self) -> str | None:
+        """The token that was kept last; None where there is none for the connection's."""
+        try:
+            kept = json.loads(self._run(self._read) or "{}")
+        except ValueError:
+            log.warning("The Variable %r holds no refresh token as this provider keeps it; it is not used", self._name)
+            return None
+        except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
+            log.warning("The Variable %r could not be read: %s", self._name, type(error).__name__)
+            return None
+        matches = isinstance(kept, dict) and kept.get("connection") == self._first
+        return str(kept["refresh_token"]) if matches and kept.get("refresh_token") else None
+
+    def keep(self, refresh_token: str) -> None:
+        """Keep a new token."""
+        value = json.dumps({"connection": self._first, "refresh_token": refresh_token})
+        try:
+            self._run(lambda: _variable().set(self._name, value))
+        except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
+            log.warning(
+                "Criteo gave a new refresh token, which could not be kept in the Variable %r: %s. This process goes on "
+                "with it; others may be refused. Not every Airflow version can write a Variable from a triggerer.",
+                self._name,
+                type(error).__name__,
+            )
+
+    def _read(self) -> Any:
+        try:
+            return _variable().get(self._name, default=None)
+        except TypeError:  # Airflow 2
+            return _variable().get(self._name, default_var=None)
+
+
+def _variable() -> Any:
+    from airflow.providers.common.compat.sdk import Variable
+
+    return Variable
