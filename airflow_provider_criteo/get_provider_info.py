@@ -18,7 +18,13 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
             {"integration-name": "Criteo", "python-modules": ["airflow_provider_criteo.hooks.criteo"]},
         ],
         "operators": [
-            {"integration-name": "Criteo", "python-modules": ["airflow_provider_criteo.operators.report_job"]},
+            {
+                "integration-name": "Criteo",
+                "python-modules": [
+                    "airflow_provider_criteo.operators.report_job",
+                    "airflow_provider_criteo.operators.accounts",
+                ],
+            },
         ],
         "sensors": [
             {"integration-name": "Criteo", "python-modules": ["airflow_provider_criteo.sensors.report_job"]},

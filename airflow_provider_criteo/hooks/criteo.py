@@ -141,6 +141,16 @@ class CriteoHook(BaseHook):
         count("download_bytes", report.size_bytes)
         return report
 
+    def get_advertisers(self) -> list[dict[str, Any]]:
+        """The advertisers that the application may read: ``id``, ``name`` and what else Criteo tells of each."""
+        with as_task_exceptions(self.criteo_conn_id):
+            return self.client.get_advertisers()
+
+    def get_retail_media_accounts(self) -> list[dict[str, Any]]:
+        """The Retail Media accounts that the application may read: ``id``, ``name`` and what else Criteo tells."""
+        with as_task_exceptions(self.criteo_conn_id):
+            return self.client.get_retail_media_accounts()
+
     def test_connection(self) -> tuple[bool, str]:
         """A token and one cheap call: who answers, or what is wrong. Never raises, takes less than 10 seconds."""
         result: list[tuple[bool, str]] = []

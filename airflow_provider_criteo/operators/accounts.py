@@ -1,0 +1,75 @@
+"""``ListAccountsOperator``: the advertisers or the Retail Media accounts that a connection may read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_criteo.api.report_type import choices
+from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError
+from airflow_provider_criteo.hooks.criteo import CriteoHook
+from airflow_provider_criteo.utils.arguments import check_flags, is_final
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_KINDS = ("advertisers", "retail-media-accounts")
+
+
+class ListAccountsOperator(BaseOperator):
+    """List the accounts that have given the application consent, e.g. to expand report tasks over.
+
+    Sources: https://developers.criteo.com/marketing-solutions/docs/get-my-advertisers,
+    https://developers.criteo.com/retail-media/docs/accounts
+
+    :param kind: ``"advertisers"`` or ``"retail-media-accounts"`` (templated).
+    :param criteo_conn_id: the Airflow connection (templated).
+    :param allow_empty: whether an empty list is a result; else the task fails without a retry.
+    :return: a list of dicts with ``id`` (text), ``name`` and what else Criteo tells of each.
+    :raises InvalidInputError: an argument cannot be right.
+    :raises PermissionDeniedError: the list is empty: nobody has given consent.
+    :raises CriteoError: Criteo refused, or cannot be reached.
+    """
+
+    template_fields: Sequence[str] = ("kind", "criteo_conn_id")
+    ui_color = "#ffe8d1"
+
+    def __init__(
+        self,
+        *,
+        kind: str | Any = "advertisers",
+        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
+        allow_empty: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.criteo_conn_id = criteo_conn_id
+        self.allow_empty = allow_empty
+        check_flags(allow_empty=allow_empty)
+        if is_final(kind, self):
+            _check_kind(kind)
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """List them all, page by page."""
+        _check_kind(self.kind)
+        hook = CriteoHook(self.criteo_conn_id)
+        with closing(hook):
+            found = hook.get_advertisers() if self.kind == "advertisers" else hook.get_retail_media_accounts()
+        if not found and not self.allow_empty:
+            raise PermissionDeniedError(
+                reason=f"connection {self.criteo_conn_id!r} sees no {self.kind}",
+                request=f"the list of {self.kind}",
+                advice="let an administrator of each account approve the application's consent URL; if none is right, "
+                "set allow_empty=True.",
+            )
+        self.log.info("Criteo lists %d %s", len(found), self.kind)
+        return found
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in _KINDS:
+        raise InvalidInputError(f"kind={kind!r}; {choices(kind, _KINDS)}")
