@@ -1,0 +1,333 @@
+"""Which columns a report's table has and which types they have: from names alone, never from a day's values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
+from airflow_provider_criteo.api.reports import choices, get_report_type
+
+COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
+    "parquet": ("zstd", "snappy", "gzip", "none"),
+    "jsonl": ("none", "gzip"),
+    "csv": ("none", "gzip"),
+}
+"""The output formats, and how each may be compressed, its default first."""
+
+COLUMN_TYPES = ("string", "int64", "float64", "bool", "date32", "timestamp[us, UTC]", "decimal128(38, 9)")
+"""What ``column_types`` may say; a decimal may have any precision up to 38 and any scale up to its precision."""
+
+_DECIMAL = re.compile(r"decimal128\((\d{1,2}), ?(\d{1,2})\)")
+_CONSTANTS = (str, int, float, Decimal, date, type(None))
+
+
+class TableError(CriteoError):
+    """A report file that cannot be read as a table: it is cut, holds errors, or is no report."""
+
+
+class UnknownColumnsError(TableError):
+    """An empty report whose columns stand neither in the file nor in its request."""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a report becomes a table.
+
+    :param output_format: ``"parquet"``, ``"jsonl"`` or ``"csv"`` (comma, UTF-8, a header, quoted as in RFC 4180).
+    :param compression: of Parquet ``"zstd"`` (default), ``"snappy"``, ``"gzip"`` or ``"none"``; else ``"none"``
+        (default) or ``"gzip"``.
+    :param column_types: name -> one of ``COLUMN_TYPES``; goes before the dictionary.
+    :param columns: a list: the table has exactly these, in this order, null where the report lacks one; a dict:
+        the report's names -> the table's.
+    :param extra_columns: name -> a constant, for each row; its type is found as every column's, by its name, or is
+        the value's own.
+    :raises InvalidInputError: one of them cannot be right.
+    """
+
+    output_format: str = "parquet"
+    compression: str | None = None
+    column_types: Mapping[str, str] | None = None
+    columns: Sequence[str] | Mapping[str, str] | None = None
+    extra_columns: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        if self.output_format not in COMPRESSIONS:
+            raise InvalidInputError(
+                f"output_format={self.output_format!r} is not known; {choices(self.output_format, COMPRESSIONS)}"
+            )
+        allowed = COMPRESSIONS[self.output_format]
+        if self.compression is not None and self.compression not in allowed:
+            raise InvalidInputError(
+                f"compression={self.compression!r} is not one of {self.output_format}; "
+                + choices(self.compression, allowed)
+            )
+        _check_column_types(self.column_types)
+        _check_columns(self.columns)
+        _check_extra_columns(self.extra_columns)
+
+    @property
+    def codec(self) -> str:
+        """The compression, the format's own where none was named."""
+        return self.compression or COMPRESSIONS[self.output_format][0]
+
+
+def decimal_shape(type_name: str) -> tuple[int, int] | None:
+    """Precision and scale of a decimal type's name; None for any other."""
+    found = _DECIMAL.fullmatch(type_name)
+    if found is None or not int(found[2]) <= int(found[1]) <= 38 or not int(found[1]):
+        return None
+    return int(found[1]), int(found[2])
+
+
+def _require_mapping(name: str, value: object, example: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{name}={value!r} is a {type(value).__name__}; allowed: a dict such as {example}")
+    for key in value:
+        if not isinstance(key, str) or not key:
+            raise InvalidInputError(f"{name} has the key {key!r}; allowed: names of columns, as text")
+    return value
+
+
+def _check_column_types(value: object) -> None:
+    if value is None:
+        return
+    for name, type_name in _require_mapping("column_types", value, '{"Hour": "int64"}').items():
+        if type_name not in COLUMN_TYPES and not (isinstance(type_name, str) and decimal_shape(type_name)):
+            raise InvalidInputError(
+                f"column_types[{name!r}]={type_name!r} is no type of a column; {choices(type_name, COLUMN_TYPES)}"
+            )
+
+
+def _check_columns(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, Mapping):
+        names: list[Any] = list(_require_mapping("columns", value, '{"Day": "day"}').values())
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and value:
+        names = list(value)
+    else:
+        raise InvalidInputError(
+            f"columns={value!r} is no list of names; allowed: a list of the table's columns, or a dict that renames"
+        )
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise InvalidInputError(f"columns has {name!r}; allowed: names of columns, as text")
+    _require_unique("columns", names)
+
+
+def _check_extra_columns(value: object) -> None:
+    if value is None:
+        return
+    for name, constant in _require_mapping("extra_columns", value, '{"day": "2026-10-01"}').items():
+        if not isinstance(constant, _CONSTANTS):
+            raise InvalidInputError(
+                f"extra_columns[{name!r}]={constant!r} is a {type(constant).__name__}; allowed: text, a number, a "
+                "boolean, a date, a datetime, None"
+            )
+
+
+def _require_unique(field_name: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidInputError(f"{field_name}: the table would have the column {name!r} twice")
+        seen.add(name)
+
+
+@cache
+def _dictionary() -> dict[str, Any]:
+    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def _of_report_type(section: str, report_type: str) -> Any:
+    return _dictionary()[section].get(report_type, {})
+
+
+def known_type(name: str, report_type: str) -> str | None:
+    """The type that Criteo's documentation gives a column of that report type, upper and lower case alike."""
+    lower = name.lower()
+    output_only = _lower_keys(_of_report_type("output_only", report_type))
+    found: str | None = (
+        _of_report_type("exceptions", report_type).get(lower)
+        or output_only.get(lower)
+        or _dictionary()["columns"].get(lower)
+    )
+    return found
+
+
+def expected_columns(report_type: str, attributes: Mapping[str, Any]) -> list[str]:
+    """The columns that a request's file has, spelled as the table has them; none where the request does not tell.
+
+    :param attributes: of the create; dimensions come before metrics, each in the order asked for.
+    """
+    defaults = _of_report_type("defaults", report_type)
+    dimensions = _names(attributes.get("dimensions")) or _names(attributes.get("dimension"))
+    metrics = _names(attributes.get("metrics")) or defaults.get("metrics", [])
+    names = [*(dimensions or defaults.get("dimensions") or _fixed_columns(report_type)), *metrics]
+    if report_type in _dictionary()["camel_case"]:
+        names = [name[:1].lower() + name[1:] for name in names]
+    return list(dict.fromkeys([*names, *_of_report_type("added", report_type)])) if names else []
+
+
+def _names(value: object) -> list[str]:
+    listed = [value] if isinstance(value, str) else value
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, (list, tuple)) else []
+
+
+def _fixed_columns(report_type: str) -> list[str]:
+    """The columns of the report types that cannot be asked for any."""
+    row = get_report_type(report_type)
+    asks = {"dimensions", "dimension"} & set(row.attributes)
+    return [] if asks else list(_of_report_type("output_only", report_type))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    :param name: in the table.
+    :param type: one of ``COLUMN_TYPES``.
+    :param source: its name in the report.
+    :param is_constant: whether it comes from ``extra_columns``.
+    :param constant: its value then.
+    """
+
+    name: str
+    type: str
+    source: str
+    is_constant: bool = False
+    constant: object = None
+
+    @property
+    def additivity(self) -> str | None:
+        """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
+        return None if self.is_constant else _dictionary()["additivity"].get(self.source.lower())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a report's table, and where each comes from.
+
+    :param columns: of the table, in its order.
+    :param report_type: whose names may also be spelled as they were before Criteo renamed them.
+    :param pinned: whether what the report has beyond them is left out.
+    :param unknown: names in the report for which there is no documented type.
+    """
+
+    columns: tuple[Column, ...]
+    report_type: str
+    pinned: bool = False
+    unknown: tuple[str, ...] = field(default=())
+
+    @property
+    def fingerprint(self) -> str:
+        """A SHA-256 of names and types: another one means that the schema has changed."""
+        described = json.dumps([[column.name, column.type] for column in self.columns])
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def sources(self, names: Sequence[str]) -> list[int | None]:
+        """For each column where it stands among the report's names.
+
+        :raises TableError: the report has a column for which the table has no place.
+        """
+        taken = _matched([column.source for column in self.columns if not column.is_constant], names, self.report_type)
+        if not self.pinned:
+            for name in names:
+                if name not in taken.values():
+                    raise TableError(
+                        f"the report has the column {name!r} only from a later row on; pass the attributes of its "
+                        "request, or columns, so that the table has it from the first"
+                    )
+        places = {name: place for place, name in enumerate(names)}
+        return [None if column.is_constant else places.get(taken.get(column.source, "")) for column in self.columns]
+
+
+def _matched(wanted: Sequence[str], names: Sequence[str], report_type: str) -> dict[str, str]:
+    """wanted -> the report's name for it: the same, or else in other case, or else by its old or new name."""
+    renames = {key.lower(): value.lower() for key, value in _of_report_type("renames", report_type).items()}
+    renames.update({new: old for old, new in renames.items()})
+    found = {name: name for name in wanted if name in set(names)}
+    for spelling in (str.lower, lambda name: renames.get(name.lower(), "")):
+        left = {name.lower(): name for name in reversed(names) if name not in found.values()}
+        for name in wanted:
+            if name not in found and spelling(name) in left:
+                found[name] = left.pop(spelling(name))
+    return found
+
+
+def layout(
+    names: Sequence[str],
+    declared: Mapping[str, str],
+    report_type: str,
+    attributes: Mapping[str, Any] | None,
+    options: TableOptions,
+) -> Layout:
+    """The table's columns: those asked for, in the order asked for, then what else the report has.
+
+    :param names: the report's columns; none for an empty file.
+    :param declared: name -> the type that the file itself declares.
+    :raises InvalidInputError: two columns would have one name.
+    :raises UnknownColumnsError: nothing tells the columns.
+    """
+    _require_unique("the report", names)
+    types = _lower_keys(options.column_types or {})
+    extra = options.extra_columns or {}
+    pinned = options.columns is not None and not isinstance(options.columns, Mapping)
+    pairs = _named(_reported(names, report_type, attributes), options)
+    if not pairs:
+        raise UnknownColumnsError(
+            "the report is empty, and neither it nor its request tells the columns; pass the request's attributes "
+            "with dimensions and metrics, or columns"
+        )
+
+    def type_of(name: str, source: str, own: str | None = None) -> str:
+        declared_type = _dictionary()["declared_types"].get(declared.get(source))
+        by_name = types.get(source.lower()) or types.get(name.lower()) or known_type(source, report_type)
+        return by_name or declared_type or own or "string"
+
+    columns = [Column(name, type_of(name, source), source) for name, source in pairs if name not in extra or not pinned]
+    columns += [Column(name, type_of(name, name, _own_type(value)), name, True, value) for name, value in extra.items()]
+    if pinned:
+        order = {name: place for place, name in enumerate(options.columns or ())}
+        columns.sort(key=lambda column: order.get(column.name, len(order)))
+    _require_unique("columns and extra_columns", [column.name for column in columns])
+    unknown = [name for name in names if not known_type(name, report_type) and name.lower() not in types]
+    return Layout(tuple(columns), report_type, pinned, tuple(unknown))
+
+
+def _lower_keys(mapping: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in mapping.items()}
+
+
+def _reported(names: Sequence[str], report_type: str, attributes: Mapping[str, Any] | None) -> list[str]:
+    """What was asked for and what else the file has; where nobody tells the request, the file alone."""
+    if attributes is not None:
+        asked = expected_columns(report_type, attributes)
+    else:
+        asked = [] if names else _fixed_columns(report_type)
+    taken = _matched(asked, names, report_type).values()
+    return [*asked, *(name for name in names if name not in taken)]
+
+
+def _named(reported: Sequence[str], options: TableOptions) -> list[tuple[str, str]]:
+    """The table's name and the report's name of each column."""
+    if options.columns is None or isinstance(options.columns, Mapping):
+        renamed = _lower_keys(options.columns or {})
+        return [(renamed.get(name.lower(), name), name) for name in reported]
+    return [(name, name) for name in options.columns]
+
+
+def _own_type(value: object) -> str:
+    own = {bool: "bool", int: "int64", float: "float64", date: "date32", Decimal: "decimal128(38, 9)"}
+    return "timestamp[us, UTC]" if isinstance(value, datetime) else own.get(type(value), "string")

@@ -1,0 +1,208 @@
+"""A report file -> typed rows -> a table's file. Imported only where a table is made, for pyarrow's sake."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from airflow_provider_criteo import __version__
+from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.tables.columns import Column, TableError, TableOptions, layout
+from airflow_provider_criteo.api.tables.csv_report import CsvReport
+from airflow_provider_criteo.api.tables.json_report import JsonReport
+from airflow_provider_criteo.api.tables.values import arrow_type, constant, typed
+from airflow_provider_criteo.api.tables.writers import open_writer
+
+log = logging.getLogger(__name__)
+
+ROW_GROUP_ROWS = 100_000
+ROW_GROUP_BYTES = 32 * 1024 * 1024
+# Not more: the rows of a buffer are looked at several times, and fit the processor's cache.
+_JSON_BUFFER = 256 * 1024
+_CSV_BLOCK = 1024 * 1024
+_TYPES_OF_CSV = ("int64", "float64", "date32")
+
+
+class TypedReport:
+    """A report file's rows as Arrow record batches of one schema.
+
+    :param file: binary, whole, able to seek; it stays open.
+    :param buffer_size: bytes that are read at once.
+    :raises TableError: the file is no report, or nothing tells its columns.
+    :raises InvalidInputError: the options do not go with its columns.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        report_type: str,
+        attributes: Mapping[str, Any] | None,
+        options: TableOptions,
+        buffer_size: int | None = None,
+    ) -> None:
+        self.rows = 0
+        self._report = _open(file, buffer_size)
+        self.layout = layout(self._report.names, self._report.declared, report_type, attributes, options)
+        if self.layout.unknown:
+            log.warning("columns that Criteo does not document are text: %s", ", ".join(self.layout.unknown))
+        self.schema = pa.schema(
+            [_field(column) for column in self.layout.columns],
+            {"criteo.report_type": report_type, "criteo.provider_version": __version__},
+        )
+
+    @property
+    def shape(self) -> str:
+        """``csv``, ``empty``, or the shape of the JSON, which is certain when all is read."""
+        return self._report.shape
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The rows, once.
+
+        :raises TableError: the file is broken.
+        :raises InvalidInputError: a value does not fit its column's type.
+        """
+        names = self._report.names
+        sources = self.layout.sources(names)
+        for found, columns in self._batches(sources):
+            if found != names:
+                names, sources = found, self.layout.sources(found)
+            count = len(columns[0]) if columns else 0
+            if count:
+                yield self._typed(sources, columns, count)
+            self.rows += count
+
+    def _batches(self, sources: list[int | None]) -> Iterator[tuple[list[str], Sequence[Any]]]:
+        if isinstance(self._report, JsonReport):
+            return self._report.batches()
+        types = {
+            self._report.names[source]: arrow_type(column.type)
+            for source, column in zip(sources, self.layout.columns, strict=True)
+            if source is not None and column.type in _TYPES_OF_CSV
+        }
+        return self._report.batches(types)
+
+    def _typed(self, sources: list[int | None], columns: Sequence[Any], count: int) -> pa.RecordBatch:
+        arrays = [
+            constant(column, count)
+            if column.is_constant
+            else pa.nulls(count, arrow_type(column.type))
+            if source is None
+            else typed(columns[source], column, self.rows + 1)
+            for column, source in zip(self.layout.columns, sources, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _open(file: IO[bytes], buffer_size: int | None) -> JsonReport | CsvReport:
+    file.seek(0)
+    start = file.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if start == b"<":
+        raise TableError("the file is a page of markup, no report")
+    if start in (b"{", b"["):
+        return JsonReport(file, buffer_size or _JSON_BUFFER)
+    return CsvReport(file, buffer_size or _CSV_BLOCK)
+
+
+def _field(column: Column) -> pa.Field:
+    metadata = {"criteo.additivity": column.additivity} if column.additivity else None
+    return pa.field(column.name, arrow_type(column.type), metadata=metadata)
+
+
+def row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The batches in tables of a row group's size."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(held, schema)
+            held, rows, size = [], 0, 0
+    if held:
+        yield pa.Table.from_batches(held, schema)
+
+
+def write(batches: Iterator[pa.RecordBatch], file: IO[bytes], schema: pa.Schema, options: TableOptions) -> int:
+    """Write the rows; how many they were."""
+    rows = 0
+    with open_writer(file, schema, options) as writer:
+        for table in row_groups(batches, schema):
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
+
+
+class Days:
+    """A report's rows day by day, in a temporary file, whatever their order in the report.
+
+    :param report: whose rows.
+    :param partition_by: the name of its date column.
+    :param days: that there may be.
+    :raises InvalidInputError: that column is none, or holds no date.
+    :raises TableError: a row has no day, or one that is not among them.
+    """
+
+    def __init__(self, report: TypedReport, partition_by: str, days: Sequence[date]) -> None:
+        self.schema = report.schema
+        self._column = _date_column(report.layout.columns, partition_by)
+        self._places: dict[date, list[int]] = {day: [] for day in days}
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        try:
+            self._keep(report)
+            self._kept = pa.ipc.open_file(pa.PythonFile(self._file, "r"))
+        except BaseException:
+            self.close()
+            raise
+
+    def _keep(self, report: TypedReport) -> None:
+        place = 0
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with pa.ipc.new_file(pa.PythonFile(self._file, "w"), self.schema, options=options) as file:
+            for group in row_groups(iter(report), self.schema):
+                for day in pc.unique(group[self._column.name]).to_pylist():
+                    self._check(day)
+                    rows = group.filter(pc.equal(group[self._column.name], pa.scalar(day, pa.date32())))
+                    for batch in rows.to_batches():
+                        file.write_batch(batch)
+                        self._places[day].append(place)
+                        place += 1
+
+    def _check(self, day: date | None) -> None:
+        if day in self._places:
+            return
+        held = "no date" if day is None else f"the day {day}"
+        raise TableError(
+            f"a row has {held} in column {self._column.name!r}, outside the days asked for, {min(self._places)} to "
+            f"{max(self._places)}; it would be lost, or take another day's place"
+        )
+
+    def batches(self, day: date) -> Iterator[pa.RecordBatch]:
+        """The day's rows, in the report's order."""
+        return (self._kept.get_batch(place) for place in self._places[day])
+
+    def close(self) -> None:
+        """Give the temporary file back."""
+        self._file.close()
+
+
+def _date_column(columns: Sequence[Column], partition_by: str) -> Column:
+    for column in columns:
+        if partition_by.lower() in (column.name.lower(), column.source.lower()):
+            if column.type == "date32":
+                return column
+            raise InvalidInputError(
+                f"partition_by={partition_by!r} is a column of type {column.type}; allowed: one of type date32, "
+                f"which column_types={{{column.source!r}: 'date32'}} may make of it"
+            )
+    dates = [column.name for column in columns if column.type == "date32"]
+    raise InvalidInputError(
+        f"partition_by={partition_by!r} is no column of the table; its dates: {', '.join(dates) or 'none'}"
+    )

@@ -1,0 +1,131 @@
+"""A CSV report: quoted or bare, with commas or semicolons, with or without a byte order mark, any line ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from math import isfinite
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from airflow_provider_criteo.api.tables.columns import TableError
+
+_HEAD = 1024 * 1024
+
+
+class CsvReport:
+    """A CSV report's rows as columns.
+
+    :param file: binary, whole, able to seek.
+    :param block_size: bytes that are read at once; a row must fit.
+    :ivar names: of the columns, by its first line; none in an empty file.
+    :raises TableError: there are rows and no names.
+    """
+
+    declared: Mapping[str, str] = {}
+
+    def __init__(self, file: IO[bytes], block_size: int) -> None:
+        file.seek(0)
+        head = file.read(_HEAD)
+        line = head.split(b"\n", 1)[0]
+        self._file = file
+        self._block_size = block_size
+        self._start = len(line) + 1
+        self._has_rows = bool(head[len(line) :].strip())
+        text = line.decode("utf-8-sig", errors="replace").strip()
+        self._delimiter = ";" if text.count(";") > text.count(",") else ","
+        self.names: list[str] = next(csv.reader([text], delimiter=self._delimiter), [])
+        if self._has_rows and not self.names:
+            raise TableError("the file's first line is blank, where a CSV has the names of its columns")
+        self.shape = "csv" if self.names else "empty"
+
+    def batches(self, types: Mapping[str, pa.DataType]) -> Iterator[tuple[list[str], Sequence[Any]]]:
+        """The names of columns, and the columns of some rows.
+
+        :param types: what Arrow may make of columns at once, as long as all their values are in its own words; what
+            comes after one that is not is text.
+        :raises TableError: the file is cut or broken.
+        """
+        if not self._has_rows:
+            return
+        read = 0
+        try:
+            for batch in self._read(types):
+                _require_finite(batch)
+                read += 1
+                yield self.names, batch.columns
+            return
+        except pa.ArrowInvalid:
+            pass
+        try:
+            for batch in islice(self._read({}), read, None):
+                yield self.names, batch.columns
+        except pa.ArrowInvalid as error:
+            raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
+
+    def _read(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        self._file.seek(self._start)
+        counter = _QuoteCounter(self._file)
+        with pa.csv.open_csv(
+            pa.PythonFile(counter, "r"),
+            pa.csv.ReadOptions(column_names=self.names, block_size=self._block_size),
+            # A blank line is a row of a single column, and none of several.
+            pa.csv.ParseOptions(
+                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=len(self.names) > 1
+            ),
+            # ,, is null and ,"", is not.
+            pa.csv.ConvertOptions(
+                column_types={**dict.fromkeys(self.names, pa.string()), **types},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        ) as reader:
+            yield from reader
+        if counter.quotes % 2:
+            self._check_last_quote()
+
+    def _check_last_quote(self) -> None:
+        """Arrow takes a file that ends within quotes as it is."""
+        self._file.seek(self._start)
+        text = io.TextIOWrapper(self._file, "utf-8", newline="")
+        csv.field_size_limit(2**31 - 1)
+        try:
+            for _ in csv.reader(text, delimiter=self._delimiter, strict=True):
+                pass
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                raise TableError("the report's CSV ends within a quoted value; download it again") from None
+        finally:
+            text.detach()
+
+
+class _QuoteCounter:
+    """A file that Arrow reads and does not close; where it is cut, its quotes may not be paired."""
+
+    closed = False
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.quotes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's."""
+        chunk = self._file.read(size)
+        self.quotes += chunk.count(b'"')
+        return chunk
+
+    def close(self) -> None:
+        """Its owner does."""
+
+
+def _require_finite(batch: pa.RecordBatch) -> None:
+    """A number that a double cannot hold becomes infinite without an error: its text is looked at, then."""
+    for column in batch.columns:
+        if pa.types.is_floating(column.type) and not isfinite(pc.sum(column).as_py() or 0.0):
+            raise pa.ArrowInvalid
