@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import download, imports, quota, scale
+from benchmarks import download, imports, quota, scale, tables
 from benchmarks.common import machine, summary
 
 print(machine())
-sys.exit(not summary(figure for part in (imports, download, scale, quota) for figure in part.main()))
+sys.exit(not summary(figure for part in (imports, download, tables, scale, quota) for figure in part.main()))
