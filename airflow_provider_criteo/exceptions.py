@@ -69,10 +69,20 @@ class DestinationError(api_exceptions.CriteoError, AirflowException):
     """The file could not be written where it should go; the report is still at Criteo."""
 
 
+class RowCapError(api_exceptions.CriteoError, AirflowFailException):
+    """A report has as many rows as Criteo gives at most: others are missing."""
+
+
+class EmptyReportError(api_exceptions.CriteoError, AirflowFailException):
+    """A report has no rows where some are wanted."""
+
+
 _TASK_EXCEPTIONS: dict[type, type[api_exceptions.CriteoError]] = {
     cls.__bases__[0]: cls
     for cls in tuple(globals().values())
-    if isinstance(cls, type) and issubclass(cls, api_exceptions.CriteoError) and cls is not DestinationError
+    if isinstance(cls, type)
+    and issubclass(cls, api_exceptions.CriteoError)
+    and cls.__bases__[0] is not api_exceptions.CriteoError
 }
 _BY_NAME = {cls.__name__: cls for cls in _TASK_EXCEPTIONS.values()}
 

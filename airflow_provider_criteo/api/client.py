@@ -32,7 +32,7 @@ from airflow_provider_criteo.api.attributes import (
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
 from airflow_provider_criteo.api.dates import doubtful_days
-from airflow_provider_criteo.api.download import DownloadedReport, receive
+from airflow_provider_criteo.api.download import receive
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     PermissionDeniedError,
@@ -40,7 +40,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
 )
 from airflow_provider_criteo.api.files import new_file
-from airflow_provider_criteo.api.models import JobState, RateLimit, ReportJob
+from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import (

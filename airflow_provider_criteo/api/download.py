@@ -8,16 +8,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import requests
-from pendulum import DateTime
 
 from airflow_provider_criteo.api.answers import Redact, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
-from airflow_provider_criteo.api.models import ReportJob, problems_from_json
+from airflow_provider_criteo.api.models import DownloadedReport, ReportJob, human, problems_from_json
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.api.retry import Retry
 
@@ -29,40 +27,6 @@ _LARGEST_LIST_OF_ERRORS = 8 * 1024 * 1024
 _HEAD_BYTES = 256
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}
-
-
-@dataclass(frozen=True)
-class DownloadedReport:
-    """A report's file, whole.
-
-    :param url: where it is.
-    :param report_id: of its job.
-    :param size_bytes: of the file.
-    :param sha256: of the file, hexadecimal.
-    :param row_count: as Criteo told, else None.
-    :param content_type: as Criteo labelled it, which is not always what it is.
-    :param expires_at: when Criteo deletes its own copy (aware), if it told.
-    """
-
-    url: str
-    report_id: str
-    size_bytes: int
-    sha256: str
-    row_count: int | None
-    content_type: str
-    expires_at: DateTime | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The value of the XCom ``report_file``."""
-        return {
-            "url": self.url,
-            "size_bytes": self.size_bytes,
-            "sha256": self.sha256,
-            "row_count": self.row_count,
-            "content_type": self.content_type,
-            "report_id": self.report_id,
-            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
-        }
 
 
 def receive(
@@ -223,15 +187,6 @@ class _Progress:
         share = f" of {human(self._expected)} ({received / self._expected:.0%})" if self._expected else ""
         rate = human(received / (now - self._began))
         log.info("Report %s: %s%s received, %s/s", self._report_id, human(received), share, rate)
-
-
-def human(size: float) -> str:
-    """A number of bytes as people read it."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 def _warn_of_truncation(job: ReportJob, row: ReportType) -> None:

@@ -245,6 +245,54 @@ class ReportJob:
         return replace(self, state=state, status=status)
 
 
+@dataclass(frozen=True)
+class DownloadedReport:
+    """A report's file, whole.
+
+    :param url: where it is.
+    :param report_id: of its job.
+    :param size_bytes: of the file.
+    :param sha256: of the file, hexadecimal.
+    :param row_count: as Criteo told, else None.
+    :param content_type: as Criteo labelled it, which is not always what it is.
+    :param expires_at: when Criteo deletes its own copy (aware), if it told.
+    """
+
+    url: str
+    report_id: str
+    size_bytes: int
+    sha256: str
+    row_count: int | None
+    content_type: str
+    expires_at: DateTime | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Of all files that were written."""
+        return (self.url,)
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of the XCom ``report_file``."""
+        return {
+            "url": self.url,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "row_count": self.row_count,
+            "content_type": self.content_type,
+            "report_id": self.report_id,
+            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+        }
+
+
+def human(size: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
 def moment(value: object) -> DateTime | None:
     """A moment in ISO text, aware; None for what is none."""
     if not isinstance(value, str) or not value:

@@ -6,25 +6,26 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.attributes import parse_attributes
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
+from airflow_provider_criteo.api.retry import Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
 from airflow_provider_criteo.utils.destination import Destination
 from airflow_provider_criteo.utils.observability import count, file_written
+from airflow_provider_criteo.utils.report_table import TableParameters, write_table
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_criteo.api.client import CriteoClient
-    from airflow_provider_criteo.api.download import DownloadedReport
-    from airflow_provider_criteo.api.models import ReportJob
+    from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
 
 _TEST_TIMEOUT = 3.0
 _TEST_DEADLINE = 9.0
@@ -115,6 +116,7 @@ class CriteoHook(BaseHook):
         job: ReportJob | None = None,
         quota_wait: float | None = None,
         before_publish: Callable[[DownloadedReport], None] = lambda report: None,
+        **table: Any,
     ) -> DownloadedReport:
         """Download the file of a job that is done, in one step: a reader sees the whole file or none.
 
@@ -126,18 +128,32 @@ class CriteoHook(BaseHook):
         :param job: the job as described when it was done; asked for where not given.
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         :param before_publish: told of the file when it is whole, and not yet in its place.
+        :param table: where ``output_format`` is among them, the parameters of ``utils.report_table.TableParameters``:
+            the file is a table then, and what is returned tells of its rows and columns.
         """
         options = {} if quota_wait is None else {"quota_wait": quota_wait}
-        client = self.client  # here, as what is raised below is taken for the storage's
-        target = Destination(destination, destination_conn_id, overwrite=overwrite)
-        target.require_writable()
-        with as_task_exceptions(self.criteo_conn_id), target.new_file() as file:
-            received = client.download_report(
+        client = self.client
+        parameters = TableParameters(**table) if table.get("output_format") else None
+
+        def receive(file: IO[bytes]) -> DownloadedReport:
+            return client.download_report(
                 report_id, file, report_type, job=job, api_version=self.api_version, **options
             )
-            report = replace(received, url=target.url)
-            before_publish(report)
-        file_written(self, target.url)
+
+        def target(url: str) -> Destination:
+            return Destination(url, destination_conn_id, overwrite=overwrite)
+
+        with as_task_exceptions(self.criteo_conn_id):
+            if parameters is None:
+                report = _write_as_is(receive, target(destination), before_publish)
+            else:
+                target(parameters.destinations(destination, report_type)[0]).require_writable()
+                retry = Retry()
+                report = retry.call(
+                    lambda: write_table(receive, parameters, report_type, target, destination, before_publish)
+                )
+        for url in report.urls:
+            file_written(self, url)
         count("download_bytes", report.size_bytes)
         return report
 
@@ -199,6 +215,18 @@ class CriteoHook(BaseHook):
         from airflow_provider_criteo.utils.connection_form import widgets
 
         return widgets(_form()["conn-fields"])
+
+
+def _write_as_is(
+    receive: Callable[[IO[bytes]], DownloadedReport],
+    target: Destination,
+    before_publish: Callable[[DownloadedReport], None],
+) -> DownloadedReport:
+    target.require_writable()
+    with target.new_file() as file:
+        report = replace(receive(file), url=target.url)
+        before_publish(report)
+    return report
 
 
 def _told(error: api_exceptions.CriteoApiError, reason: str = "", advice: str = "") -> str:

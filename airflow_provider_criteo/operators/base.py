@@ -24,6 +24,7 @@ from airflow_provider_criteo.utils.arguments import (
 )
 from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFile
+from airflow_provider_criteo.utils.report_table import TableParameters
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -109,9 +110,10 @@ class CreatesReportJob(CriteoBaseOperator):
         """
         created = CreatedJob(context, self.hook, self.report_type, self.log)
         account_id = None if self.account_id is None else str(self.account_id)
-        return created.once(self._rendered_attributes(context), account_id, self.api_version or None, quota_wait)
+        return created.once(self.rendered_attributes(context), account_id, self.api_version or None, quota_wait)
 
-    def _rendered_attributes(self, context: Context) -> dict[str, Any]:
+    def rendered_attributes(self, context: Context) -> dict[str, Any]:
+        """What to report, read from its file if it stands in one."""
         attributes = self.attributes
         if _is_json_file(attributes):
             # A path that was a template, or that of a mapped task: too late for Airflow to resolve template files.
@@ -152,9 +154,33 @@ class WritesReportFile(CriteoBaseOperator):
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
+    :param output_format: None for Criteo's bytes as they are; ``"parquet"``, ``"jsonl"`` or ``"csv"`` for a typed
+        table (templated, as all that follow). The extra ``parquet`` brings what that needs.
+    :param compression: of Parquet ``"zstd"`` (default), ``"snappy"``, ``"gzip"``, ``"none"``; else ``"none"``, ``"gzip"``.
+    :param column_types: name -> type, over the dictionary of Criteo's columns.
+    :param columns: a list pins which columns and their order; a dict renames them.
+    :param extra_columns: name -> a constant, e.g. the day for report types that have none.
+    :param partition_by: a date column; ``destination`` then has ``{date}``, and each day of the range is a file.
+    :param on_row_cap: at the row count at which Criteo cuts a report, ``"fail"`` before publishing, or ``"warn"``.
+    :param on_empty: a table without rows: ``"write"`` it, ``"skip"`` the task, or ``"fail"``.
     """
 
-    template_fields: Sequence[str] = ("destination", "destination_conn_id", *CriteoBaseOperator.template_fields)
+    table_fields: Sequence[str] = (
+        "output_format",
+        "compression",
+        "column_types",
+        "columns",
+        "extra_columns",
+        "partition_by",
+        "on_row_cap",
+        "on_empty",
+    )
+    template_fields: Sequence[str] = (
+        "destination",
+        "destination_conn_id",
+        *table_fields,
+        *CriteoBaseOperator.template_fields,
+    )
 
     def __init__(
         self,
@@ -162,9 +188,25 @@ class WritesReportFile(CriteoBaseOperator):
         destination: str | Any,
         destination_conn_id: str | Any | None = None,
         overwrite: bool = True,
+        output_format: str | Any | None = None,
+        compression: str | Any | None = None,
+        column_types: Mapping[str, str] | Any | None = None,
+        columns: Sequence[str] | Mapping[str, str] | Any | None = None,
+        extra_columns: Mapping[str, object] | Any | None = None,
+        partition_by: str | Any | None = None,
+        on_row_cap: str | Any = "fail",
+        on_empty: str | Any = "write",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.output_format = output_format
+        self.compression = compression
+        self.column_types = column_types
+        self.columns = columns
+        self.extra_columns = extra_columns
+        self.partition_by = partition_by
+        self.on_row_cap = on_row_cap
+        self.on_empty = on_empty
         self.destination = destination
         self.destination_conn_id = destination_conn_id
         self.overwrite = overwrite
@@ -173,13 +215,28 @@ class WritesReportFile(CriteoBaseOperator):
             check_destination(destination)
         check_flags(overwrite=overwrite)
 
-    def published_before(self, context: Context) -> str | None:
+    def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The parameters of a table; none where the file is wanted as it is.
+
+        :param attributes: of the request, where they are known.
+        """
+        if not self.output_format:
+            return {}
+        return {**{name: getattr(self, name) for name in self.table_fields}, "attributes": attributes}
+
+    def published_before(self, context: Context, attributes: Mapping[str, Any] | None = None) -> str | None:
         """The URL, where an earlier try of this task has already published its file; else the destination is free.
 
-        :raises InvalidInputError: a file of somebody else's stands there, and ``overwrite=False``.
+        :param attributes: of the request, where they are known.
+        :raises InvalidInputError: a file of somebody else's stands there, and ``overwrite=False``; or a parameter of
+            the table cannot be right.
         :raises DestinationError: the file could not be written there.
         """
-        target = Destination(self.destination, self.destination_conn_id, overwrite=self.overwrite)
+        destination = self.destination
+        table = self.table_parameters(attributes)
+        if table:
+            destination = TableParameters(**table).destinations(str(destination), self.report_type)[0]
+        target = Destination(destination, self.destination_conn_id, overwrite=self.overwrite)
         report = None if self.overwrite else PublishedFile(context).stands_at(target)
         if report is None:
             target.require_writable()
@@ -188,12 +245,18 @@ class WritesReportFile(CriteoBaseOperator):
         return self._told(report, context)
 
     def download(
-        self, context: Context, report_id: str, job: ReportJob | None = None, quota_wait: float | None = None
+        self,
+        context: Context,
+        report_id: str,
+        job: ReportJob | None = None,
+        quota_wait: float | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> str:
         """Download the report to the destination, and push what came as the XCom ``report_file``.
 
         :param job: the job as described when it was done; asked for where not given.
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        :param attributes: of the request, where they are known.
         """
         report = self.hook.download_report(
             report_id,
@@ -204,6 +267,7 @@ class WritesReportFile(CriteoBaseOperator):
             job=job,
             quota_wait=quota_wait,
             before_publish=PublishedFile(context).note,
+            **self.table_parameters(attributes),
         )
         rows = f", {report.row_count} rows" if report.row_count is not None else ""
         self.log.info("Report %s is at %s: %d bytes%s", report_id, report.url, report.size_bytes, rows)
@@ -212,6 +276,11 @@ class WritesReportFile(CriteoBaseOperator):
     def _told(self, report_file: dict[str, Any], context: Context) -> str:
         self.report_file = report_file
         context["ti"].xcom_push(key="report_file", value=report_file)
+        told: dict[str, Any] = {
+            name: report_file[name] for name in ("rows", "days", "schema_fingerprint") if name in report_file
+        }
+        for asset in self.outlets if told else ():
+            context["outlet_events"][asset].extra.update(told)
         return str(report_file["url"])
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_criteo.api.attributes import parse_attributes
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_report_id, required_report_id
 
@@ -48,6 +49,9 @@ class DownloadReportOperator(WritesReportFile):
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
+    :param attributes: of the request (templated), which a table takes an empty report's columns and the range's days
+        from.
+    :param output_format: and what follows in ``WritesReportFile``: for a typed table.
     :param report_type: an id of the catalogue (templated).
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of the report type's default (templated).
@@ -58,15 +62,21 @@ class DownloadReportOperator(WritesReportFile):
     :raises CriteoError: what ``CriteoClient.download_report`` raises.
     """
 
-    template_fields: Sequence[str] = ("report_id", *WritesReportFile.template_fields)
+    template_fields: Sequence[str] = ("report_id", "attributes", *WritesReportFile.template_fields)
+    template_fields_renderers = {"attributes": "json"}
     ui_color = "#ffd1a3"
 
-    def __init__(self, *, report_id: str | Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *, report_id: str | Any, attributes: Mapping[str, Any] | Any | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.report_id = report_id
+        self.attributes = attributes
         check_report_id(self)
 
     def execute(self, context: Context) -> str:
         """Download the file."""
         with closing(self.hook):
-            return self.published_before(context) or self.download(context, required_report_id(self.report_id))
+            report_id = required_report_id(self.report_id)
+            asked = parse_attributes(self.attributes) if self.attributes else None
+            return self.published_before(context, asked) or self.download(context, report_id, attributes=asked)

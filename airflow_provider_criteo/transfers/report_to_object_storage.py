@@ -35,6 +35,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
+    :param output_format: and what follows in ``WritesReportFile``: for a typed table.
     :param report_type: an id of the catalogue (templated).
     :param account_id: of Retail Media (templated), for the catalogs.
     :param criteo_conn_id: the Airflow connection (templated).
@@ -50,10 +51,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     :raises CriteoError: what creating and downloading raise.
     """
 
-    template_fields: Sequence[str] = (
-        *CreatesReportJob.template_fields,
-        "destination",
-        "destination_conn_id",
+    template_fields: Sequence[str] = tuple(
+        dict.fromkeys((*CreatesReportJob.template_fields, *WritesReportFile.template_fields))
     )
     ui_color = "#ffc285"
 
@@ -75,7 +74,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
         """Create the job, or take up the one of an earlier try; wait; download."""
         deadline = Deadline.of(self)
         with closing(self.hook):
-            published = self.published_before(context)
+            published = self.published_before(context, self._asked(context))
             if published:
                 return published
             if self.deferrable and self._is_beyond_first_window(context):
@@ -100,6 +99,10 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
             require_file(job)
             return self._downloaded(context, job, Deadline.of(self))
 
+    def _asked(self, context: Context) -> dict[str, Any] | None:
+        """The attributes, where a table needs them."""
+        return self.rendered_attributes(context) if self.output_format else None
+
     @property
     def _quota_wait(self) -> float | None:
         """A deferrable task never sleeps on a worker for the quota."""
@@ -120,7 +123,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
 
     def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline) -> str:
         try:
-            return self.download(context, job.report_id, _as_described(job), self._quota_wait)
+            return self.download(context, job.report_id, _as_described(job), self._quota_wait, self._asked(context))
         except RateLimitError as error:
             if not self.deferrable:
                 raise

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -98,21 +98,31 @@ class Destination:
 
         :raises DestinationError: the storage refuses, or is full.
         """
-        with self._storage_errors():
-            if self._local is not None:
-                try:
-                    with new_file(self._local, overwrite=self._overwrite) as file:
-                        yield file
-                except FileExistsError:
-                    raise self._exists() from None
-                return
-            path = self._object_path()
-            with tempfile.NamedTemporaryFile(prefix="criteo-") as spool:
-                yield spool
-                spool.flush()
-                # Not all object stores have a way to do the two in one step.
-                self._require_free()
-                _upload(path, spool.name)
+        of_the_block: list[Exception] = []
+        with self._storage_errors(of_the_block), self._opened() as file:
+            try:
+                yield file
+            except Exception as error:
+                if not isinstance(error, OSError):
+                    of_the_block.append(error)
+                raise
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        if self._local is not None:
+            try:
+                with new_file(self._local, overwrite=self._overwrite) as file:
+                    yield file
+            except FileExistsError:
+                raise self._exists() from None
+            return
+        path = self._object_path()
+        with tempfile.NamedTemporaryFile(prefix="criteo-") as spool:
+            yield spool
+            spool.flush()
+            # Not all object stores have a way to do the two in one step.
+            self._require_free()
+            _upload(path, spool.name)
 
     def _object_path(self) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -127,12 +137,18 @@ class Destination:
         return path
 
     @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
+    def _storage_errors(self, others: Sequence[Exception] = ()) -> Iterator[None]:
+        """Raise what the storage raises as a ``DestinationError``.
+
+        :param others: errors that are not the storage's.
+        """
         try:
             yield
-        except (CriteoError, GeneratorExit, KeyboardInterrupt, SystemExit):
+        except CriteoError:
             raise
         except Exception as error:
+            if error in others:
+                raise
             raise DestinationError(
                 f"destination={self.url!r} could not be written: {type(error).__name__}: {error}\n"
                 "  Nothing was left there, and the report is still at Criteo.\n"

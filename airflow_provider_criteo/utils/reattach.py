@@ -22,8 +22,7 @@ from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
 
 if TYPE_CHECKING:
-    from airflow_provider_criteo.api.download import DownloadedReport
-    from airflow_provider_criteo.api.models import ReportJob
+    from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
     from airflow_provider_criteo.hooks.criteo import CriteoHook
     from airflow_provider_criteo.utils.destination import Destination
 

@@ -1,0 +1,277 @@
+"""A report's file as a table where it should go: rows counted, a row cap seen, nothing published half."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_criteo.api.exceptions import TransientError
+from airflow_provider_criteo.api.models import DownloadedReport, human
+from airflow_provider_criteo.api.report_type import choices
+from airflow_provider_criteo.api.tables import (
+    Table,
+    TableOptions,
+    convert,
+    convert_by_day,
+    is_row_cap,
+    report_days,
+    require_pyarrow,
+)
+from airflow_provider_criteo.exceptions import EmptyReportError, InvalidInputError, RowCapError, as_task_exceptions
+from airflow_provider_criteo.utils.destination import Destination
+
+log = logging.getLogger(__name__)
+
+ON_ROW_CAP = ("fail", "warn")
+ON_EMPTY = ("write", "skip", "fail")
+DATE = "{date}"
+
+
+@dataclass(frozen=True)
+class TableParameters:
+    """The table parameters of a task.
+
+    :param output_format: ``"parquet"``, ``"jsonl"`` or ``"csv"``.
+    :param compression: of Parquet ``"zstd"`` (default), ``"snappy"``, ``"gzip"``, ``"none"``; else ``"none"``, ``"gzip"``.
+    :param column_types: name -> type, over the dictionary of Criteo's columns.
+    :param columns: a list pins which and their order, a dict renames.
+    :param extra_columns: name -> a constant.
+    :param partition_by: a date column; the destination then has ``{date}``, and each day of the range its file.
+    :param on_row_cap: what to do at the row count at which Criteo cuts a report: ``"fail"`` or ``"warn"``.
+    :param on_empty: what to do with a report without rows: ``"write"``, ``"skip"`` the task or ``"fail"``.
+    :param attributes: of the request: the schema of an empty report, and the days of the range.
+    :raises InvalidInputError: one of them cannot be right, or pyarrow is missing.
+    """
+
+    output_format: str
+    compression: str | None = None
+    column_types: Mapping[str, str] | None = None
+    columns: Sequence[str] | Mapping[str, str] | None = None
+    extra_columns: Mapping[str, object] | None = None
+    partition_by: str | None = None
+    on_row_cap: str = "fail"
+    on_empty: str = "write"
+    attributes: Mapping[str, Any] | None = None
+    options: TableOptions = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        with as_task_exceptions():
+            require_pyarrow()
+            options = TableOptions(
+                self.output_format, self.compression, self.column_types, self.columns, self.extra_columns
+            )
+        object.__setattr__(self, "options", options)
+        for name, valid in (("on_row_cap", ON_ROW_CAP), ("on_empty", ON_EMPTY)):
+            if getattr(self, name) not in valid:
+                raise InvalidInputError(f"{name}={getattr(self, name)!r}; {choices(getattr(self, name), valid)}")
+
+    def destinations(self, destination: str, report_type: str) -> list[str]:
+        """Where the table's files go: one, or one for each day of the range.
+
+        :raises InvalidInputError: ``{date}`` and ``partition_by`` do not go together, or no range is known.
+        """
+        if (DATE in destination) != (self.partition_by is not None):
+            raise InvalidInputError(
+                f"destination={destination!r} and partition_by={self.partition_by!r}: with partition_by the destination "
+                f"has {DATE}, without it has none"
+            )
+        if self.partition_by is None:
+            return [destination]
+        with as_task_exceptions():
+            return [
+                destination.replace(DATE, day.isoformat()) for day in report_days(report_type, self.attributes or {})
+            ]
+
+
+@dataclass(frozen=True)
+class TabledReport(DownloadedReport):
+    """A report's file as a table.
+
+    :param table: its rows and columns.
+    :param truncated: whether it has as many rows as Criteo's cap.
+    :param source: of the file that Criteo gave: ``size_bytes``, ``sha256``, ``content_type``, ``format``.
+    :param files: of a partitioned table: ``date``, ``url``, ``rows``, ``size_bytes``, ``sha256`` of each.
+    :param days: of the range, where it is known.
+    """
+
+    table: Table | None = None
+    truncated: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[Mapping[str, Any], ...] = ()
+    days: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Of all files that were written."""
+        return tuple(file["url"] for file in self.files) or (self.url,)
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of the XCom ``report_file``."""
+        assert self.table is not None
+        return {
+            **super().to_json(),
+            "format": self.table.output_format,
+            "compression": self.table.compression,
+            "rows": self.table.rows,
+            "columns": list(self.table.columns),
+            "schema_fingerprint": self.table.schema_fingerprint,
+            "unknown_columns": list(self.table.unknown_columns),
+            "truncated": self.truncated,
+            "source": dict(self.source),
+            "days": list(self.days),
+            **({"files": [dict(file) for file in self.files]} if self.files else {}),
+        }
+
+
+def write_table(
+    receive: Callable[[IO[bytes]], DownloadedReport],
+    parameters: TableParameters,
+    report_type: str,
+    target: Callable[[str], Destination],
+    destination: str,
+    before_publish: Callable[[DownloadedReport], None],
+) -> TabledReport:
+    """Receive a report, make its table in a second file, and publish that.
+
+    :param receive: writes the report's file, whole, into an open one.
+    :param target: the destination of a URL.
+    :param before_publish: told of a table that is whole, and not yet in its place.
+    :raises CriteoError: the file could not be had whole, or is not what it should be; nothing was published.
+    """
+    with tempfile.NamedTemporaryFile(prefix="criteo-") as raw:
+        received = receive(raw)
+        raw.flush()
+        write = _write_days if parameters.partition_by else _write_one
+        return write(raw.name, received, parameters, report_type, target, destination, before_publish)
+
+
+def _write_one(
+    raw: str,
+    received: DownloadedReport,
+    parameters: TableParameters,
+    report_type: str,
+    target: Callable[[str], Destination],
+    destination: str,
+    before_publish: Callable[[DownloadedReport], None],
+) -> TabledReport:
+    place = target(destination)
+    with place.new_file() as file:
+        table = convert(
+            raw,
+            file,
+            report_type=report_type,
+            output_format=parameters.output_format,
+            attributes=parameters.attributes,
+            compression=parameters.compression,
+            column_types=parameters.column_types,
+            columns=parameters.columns,
+            extra_columns=parameters.extra_columns,
+        )
+        size, sha256 = _size_and_sha256(file)
+        report = _checked(received, table, parameters, report_type)
+        report = replace(report, url=place.url, size_bytes=size, sha256=sha256)
+        before_publish(report)
+    return report
+
+
+def _write_days(
+    raw: str,
+    received: DownloadedReport,
+    parameters: TableParameters,
+    report_type: str,
+    target: Callable[[str], Destination],
+    destination: str,
+    before_publish: Callable[[DownloadedReport], None],
+) -> TabledReport:
+    with convert_by_day(
+        raw,
+        parameters.options,
+        partition_by=parameters.partition_by or "",
+        report_type=report_type,
+        attributes=parameters.attributes or {},
+    ) as tables:
+        report = _checked(received, tables.table, parameters, report_type)
+        files: list[dict[str, Any]] = []
+        for day in tables.days:
+            place = target(destination.replace(DATE, day.isoformat()))
+            with place.new_file() as file:
+                rows = tables.write(day, file).rows
+                size, sha256 = _size_and_sha256(file)
+            told = {"date": day.isoformat(), "url": place.url, "rows": rows, "size_bytes": size, "sha256": sha256}
+            files.append(told)
+    total = sum(file["size_bytes"] for file in files)
+    report = replace(report, url=destination, size_bytes=total, sha256="", files=tuple(files))
+    before_publish(report)
+    return report
+
+
+def _size_and_sha256(file: IO[bytes]) -> tuple[int, str]:
+    file.flush()
+    file.seek(0)
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in iter(lambda: file.read(1024 * 1024), b""):
+        digest.update(chunk)
+        size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _checked(received: DownloadedReport, table: Table, parameters: TableParameters, report_type: str) -> TabledReport:
+    """The report, unless its rows are too few, at Criteo's cap, or none where some are wanted."""
+    told = received.row_count
+    if told is not None and table.rows < told:
+        reason = f"the file of report job {received.report_id} has {table.rows} rows, and Criteo told of {told}"
+        raise TransientError(200, (), "the download", reason=reason)
+    if told is not None and table.rows > told:
+        log.warning("The file has %d rows, more than the %d that Criteo told.", table.rows, told)
+    if table.rows == 0:
+        _act_on_empty(received, parameters)
+    days = _days(parameters, report_type)
+    truncated = is_row_cap(table.rows, report_type)
+    if truncated:
+        _act_on_row_cap(received, table, parameters, len(days))
+    source = {
+        "size_bytes": received.size_bytes,
+        "sha256": received.sha256,
+        "content_type": received.content_type,
+        "format": table.source_shape,
+    }
+    log.info(
+        "The table has %d rows and %d columns, of a file of %s",
+        table.rows,
+        len(table.columns),
+        human(received.size_bytes),
+    )
+    return TabledReport(**vars(received), table=table, truncated=truncated, source=source, days=tuple(days))
+
+
+def _days(parameters: TableParameters, report_type: str) -> list[str]:
+    try:
+        return [day.isoformat() for day in report_days(report_type, parameters.attributes or {})]
+    except ValueError:
+        return []
+
+
+def _act_on_empty(received: DownloadedReport, parameters: TableParameters) -> None:
+    message = f"report job {received.report_id} has no rows, and on_empty={parameters.on_empty!r}; nothing was written"
+    if parameters.on_empty == "skip":
+        raise AirflowSkipException(message)
+    if parameters.on_empty == "fail":
+        raise EmptyReportError(message)
+
+
+def _act_on_row_cap(received: DownloadedReport, table: Table, parameters: TableParameters, days: int) -> None:
+    finer = f"max_days={days // 2}" if days > 1 else "max_ids, or fewer dimensions"
+    message = (
+        f"report job {received.report_id} has {table.rows} rows, which is Criteo's cap: it cuts longer reports without a "
+        f"word. What to do: ask for less at once, e.g. split_report(..., {finer})"
+    )
+    if parameters.on_row_cap == "fail":
+        raise RowCapError(f"{message}; or take what came, with on_row_cap='warn'. Nothing was written.")
+    log.warning("%s", message)
