@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -25,6 +24,7 @@ from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, po
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CriteoBaseOperator
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.observability import count
 from airflow_provider_criteo.utils.polling import Deadline, job_of
 
@@ -97,10 +97,10 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
                 if self.deferrable:
                     self._defer(wait_seconds, deadline)
                 elif self.reschedule and not wait.is_in_doubt:
-                    raise AirflowRescheduleException(datetime.now(timezone.utc) + timedelta(seconds=wait_seconds))
+                    raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.time() + wait_seconds, timezone.utc))
                 else:
                     # Between two processes nothing is remembered: in doubt, this one asks again.
-                    time.sleep(min(wait_seconds, SHORTEST_POLL_INTERVAL) if self.reschedule else wait_seconds)
+                    CLOCK.sleep(min(wait_seconds, SHORTEST_POLL_INTERVAL) if self.reschedule else wait_seconds)
         return wait.report_id
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -137,6 +137,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
             max_wait=self._max_wait_seconds,
             answered=self._first_poked_at(context) is not None,
             log=self.log,
+            clock=CLOCK.time,
         )
 
     @property
@@ -202,7 +203,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
                 of_execution=deadline.of_execution,
                 exponential_backoff=bool(self.exponential_backoff),
                 max_wait=self._max_wait_seconds,
-                first_poll_at=time.time() + wait_seconds,
+                first_poll_at=CLOCK.time() + wait_seconds,
             ),
             method_name="execute_complete",
             timeout=deadline.trigger_timeout(),

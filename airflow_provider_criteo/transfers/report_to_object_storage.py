@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -19,6 +18,7 @@ from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
@@ -138,11 +138,12 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
             started=deadline.started,
             answered=True,
             log=self.log,
+            clock=CLOCK.time,
         )
         with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
             wait_seconds = wait.saw(job)
             while wait_seconds:
-                time.sleep(wait_seconds)
+                CLOCK.sleep(wait_seconds)
                 wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
         assert wait.job is not None
         return wait.job
@@ -159,8 +160,9 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     ) -> NoReturn:
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
 
-        now = time.time()
-        if error is not None and now >= deadline.end:
+        now = CLOCK.time()
+        reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
+        if error is not None and now + reset_in >= deadline.end:
             raise error
         told = error.reason if error is not None else "more tasks than one minute's quota has calls for"
         self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)
@@ -171,7 +173,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
                 due=deadline.started,
                 end_time=deadline.end,
                 limit=error.limit if error is not None else None,
-                refused_until=now + (error.retry_after or MINUTE) if error is not None else None,
+                refused_until=now + reset_in if error is not None else None,
                 carried={"deadline": deadline.to_json(), "job": job.to_json() if job else None},
             ),
             method_name="execute_in_turn",

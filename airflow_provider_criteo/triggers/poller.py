@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +39,7 @@ class ConnectionPoller:
 
     def __init__(self, conn_id: str) -> None:
         self._conn_id = conn_id
+        self._time = asyncio.get_running_loop().time
         self._users = 0
         self._settings: ConnectionSettings | None = None
         self._client: CriteoClient | None = None
@@ -115,7 +115,7 @@ class ConnectionPoller:
 
     async def _current_client(self, *, anew: bool = False) -> CriteoClient:
         """The client of the connection as it is now; looked up again now and then."""
-        asked = time.monotonic()
+        asked = self._time()
         async with self._lookup_lock:
             fresh = self._looked_up + (0.0 if anew else _SECONDS_BETWEEN_LOOKUPS) > asked
             if self._client is not None and fresh:
@@ -126,9 +126,9 @@ class ConnectionPoller:
                 if self._client is None:
                     raise
                 log.warning("%s\n  going on with what the connection was", error)
-                self._looked_up = time.monotonic()
+                self._looked_up = self._time()
                 return self._client
-            self._looked_up = time.monotonic()
+            self._looked_up = self._time()
             if self._client is None or settings != self._settings:
                 await self._follow(settings)
             await self._mask_new_secrets()
@@ -146,7 +146,7 @@ class ConnectionPoller:
             log.info("Connection %r has changed; following it", self._conn_id)
             self._client.close()
         self._settings, self._client = settings, client
-        self._queue.follow(Pace(settings.calls_per_minute))
+        self._queue.follow(Pace(settings.calls_per_minute, clock=self._time))
 
     async def _mask_new_secrets(self) -> None:
         while self._new_secrets:

@@ -6,8 +6,6 @@ import asyncio
 import heapq
 import itertools
 import math
-import time
-from collections.abc import Callable
 from enum import Enum
 
 from airflow_provider_criteo.api.models import RateLimit
@@ -29,13 +27,11 @@ class Call(Enum):
 class TurnQueue:
     """Lets calls go in turn, as the pace allows. All methods are called on the event loop.
 
-    :param pace: of the connection's application; nothing goes while there is none.
-    :param clock: epoch seconds.
+    :param pace: of the connection's application, by the event loop's clock; nothing goes while there is none.
     """
 
-    def __init__(self, pace: Pace | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self._pace = pace
-        self._clock = clock
         self._waiting: list[tuple[float, int, Call, asyncio.Future[Pace]]] = []
         self._order = itertools.count()
         self._wake: asyncio.TimerHandle | None = None

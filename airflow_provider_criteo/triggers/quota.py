@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_criteo.api.exceptions import UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.triggers.report_job import load_poller
+from airflow_provider_criteo.utils.clock import CLOCK
 
 _SECONDS_AFTER_A_LOOKUP = 30.0
 
@@ -67,7 +67,7 @@ class QuotaTurnTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell that the turn has come, or that the time is up."""
         try:
-            await asyncio.wait_for(self._turn(), max(self.end_time - time.time(), 0.0))
+            await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.time(), 0.0))
             outcome = "turn"
         except asyncio.TimeoutError:
             outcome = "timeout"
@@ -86,6 +86,6 @@ class QuotaTurnTrigger(BaseTrigger):
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""
-        if self.refused_until is None or self.refused_until <= time.time():
+        if self.refused_until is None or self.refused_until <= CLOCK.time():
             return None
-        return RateLimit(limit=self.limit, reset_in=self.refused_until - time.time())
+        return RateLimit(limit=self.limit, reset_in=self.refused_until - CLOCK.time())

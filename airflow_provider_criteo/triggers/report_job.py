@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,7 @@ from airflow_provider_criteo.api.exceptions import CriteoError, ReportJobFailedE
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import Wait
 from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.observability import waited
 
 _LAST_POLL_SECONDS = 90.0
@@ -98,19 +99,24 @@ class ReportJobTrigger(BaseTrigger):
                     job = await self._done(poller)
                 payload: dict[str, Any] = {"outcome": "ended", "job": job.to_json()}
                 if self.then_download:
-                    await poller.turn(poller_module.Call.DOWNLOAD, time.time())
+                    await self._turn_of_download(poller, poller_module.Call.DOWNLOAD)
             except ReportJobFailedError as error:
                 payload = {"outcome": "ended", "job": error.job.to_json()}
             except CriteoError as error:
                 payload = {"outcome": "refused", "error": error_to_json(error)}
             except TimeoutError as error:
                 payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
-        waited(time.time() - (self.started or time.time()))
+        waited(CLOCK.time() - (self.started or CLOCK.time()))
         yield TriggerEvent({**payload, "report_id": self.report_id})
+
+    async def _turn_of_download(self, poller: Any, call: Any) -> None:
+        """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(poller.turn(call, CLOCK.time()), max(self.end_time - CLOCK.time(), 0.0))
 
     async def _done(self, poller: Any) -> ReportJob:
         """The job, when it is done."""
-        started = self.started or time.time()
+        started = self.started or CLOCK.time()
         wait = Wait(
             self.report_id,
             poll_interval=self.poll_interval,
@@ -121,22 +127,23 @@ class ReportJobTrigger(BaseTrigger):
             answered=True,
             in_queue=True,
             log=self.log,
+            clock=CLOCK.time,
         )
-        due = self.first_poll_at or time.time() + wait.interval
+        due = min(self.first_poll_at or CLOCK.time() + wait.interval, self.end_time)
         while True:
-            await asyncio.sleep(max(due - time.time(), 0.0))
+            await asyncio.sleep(max(due - CLOCK.time(), 0.0))
             wait_seconds = await self._polled(poller, wait, due)
             if wait_seconds is None:
                 assert wait.job is not None
                 return wait.job
             if wait_seconds:
-                due = time.time() + wait_seconds
+                due = CLOCK.time() + wait_seconds
 
     async def _polled(self, poller: Any, wait: Wait, due: float) -> float | None:
         try:
             with as_task_exceptions(self.criteo_conn_id):
                 call = poller.get_report_job(self.report_id, self.report_type, self.api_version, due)
-                job = await asyncio.wait_for(call, max(self.end_time - time.time(), 0.0) + _LAST_POLL_SECONDS)
+                job = await asyncio.wait_for(call, max(self.end_time - CLOCK.time(), 0.0) + _LAST_POLL_SECONDS)
         except CriteoError as error:
             return wait.failed(error)
         except asyncio.TimeoutError:

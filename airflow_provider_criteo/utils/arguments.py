@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from airflow_provider_criteo.api.attributes import as_json, parse_attributes, re
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 
+_LONGEST = 366 * 24 * 3600.0
 _JINJA_STARTS = {"variable_start_string": "{{", "block_start_string": "{%", "comment_start_string": "{#"}
 
 
@@ -101,9 +101,11 @@ def check_flags(**flags: Any) -> None:
 def seconds(name: str, value: Any, least: float) -> float:
     """An argument that is a number of seconds or a timedelta, as seconds.
 
-    :raises InvalidInputError: it is neither, or too short, or without end.
+    :raises InvalidInputError: it is neither, or too short, or longer than a year.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not least <= number < math.inf:
-        raise InvalidInputError(f"{name}={value!r}; allowed: at least {least:g} seconds, as a number or a timedelta")
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not least <= number <= _LONGEST:
+        raise InvalidInputError(
+            f"{name}={value!r}; allowed: at least {least:g} seconds and at most a year, as a number or a timedelta"
+        )
     return float(number)

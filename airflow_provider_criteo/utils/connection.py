@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.reports import API_VERSIONS, choices
 from airflow_provider_criteo.exceptions import InvalidInputError, UnavailableError
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.refresh_tokens import Run, VariableRefreshTokens
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ConnectionSettings:
             client_secret=_visible(str(connection.password or "")),
             base_url=_base_url(connection, wrong),
             **{
-                name: _EXTRAS[name](value, name, wrong)
+                name: _READERS[name](value, name, wrong)
                 for name, value in _extras(connection.extra, wrong, conn_id).items()
             },
         )
@@ -101,12 +102,12 @@ def _extras(extra: Any, wrong: Wrong, conn_id: str) -> dict[str, Any]:
     if not isinstance(extra, Mapping):
         raise wrong("extra", f"JSON of a {type(extra).__name__}; allowed: a JSON object")
     for name in extra:
-        if name not in _EXTRAS:
-            nearest = get_close_matches(str(name), _EXTRAS, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(_EXTRAS)}"
+        if name not in EXTRAS:
+            nearest = get_close_matches(str(name), EXTRAS, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(EXTRAS)}"
             log.warning("Connection %r has an extra %r, which is ignored; %s", conn_id, name, hint)
     given = {name: _visible(value) if isinstance(value, str) else value for name, value in extra.items()}
-    return {name: value for name, value in given.items() if name in _EXTRAS and value not in (None, "")}
+    return {name: value for name, value in given.items() if name in EXTRAS and value not in (None, "")}
 
 
 def _text(value: Any, name: str, wrong: Wrong) -> str:
@@ -142,7 +143,7 @@ def _number(value: Any) -> float:
         return 0.0
 
 
-_EXTRAS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
+_READERS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
     "grant_type": _text,
     "refresh_token": _text,
     "api_version": _version,
@@ -150,13 +151,14 @@ _EXTRAS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
     "calls_per_minute": _whole,
     "refresh_token_variable": _text,
 }
+EXTRAS = tuple(_READERS)
 
 
 def _base_url(connection: Connection, wrong: Any) -> str:
     from airflow_provider_criteo.api.http import DEFAULT_BASE_URL, is_loopback, normalized_base_url
 
-    host = str(connection.host or "").strip()
-    schema = str(connection.schema or "").strip().lower()
+    host = _visible(str(connection.host or ""))
+    schema = _visible(str(connection.schema or "")).lower()
     if schema not in ("", "http", "https"):
         raise wrong("schema", f"{connection.schema!r}; allowed: https, http (to this machine) or nothing")
     try:
@@ -226,6 +228,7 @@ def client_of(settings: ConnectionSettings, mask: Mask = mask_secret, run: Run =
             timeout=settings.timeout or DEFAULT_TIMEOUT,
             products=(f"apache-airflow/{_airflow_version()}",),
             mask=mask,
+            sleep=CLOCK.sleep,
         )
     except api_exceptions.InvalidInputError as error:
         raise InvalidInputError(f"connection {settings.conn_id!r}, {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.exceptions import error_from_json
+from airflow_provider_criteo.utils.clock import CLOCK
 
 TRIGGERER_MARGIN = 180.0
 """Seconds that the trigger has beyond its own end: for the last poll, and for a triggerer that is just starting."""
@@ -37,7 +37,7 @@ class Deadline:
         execution = task.execution_timeout.total_seconds() if task.execution_timeout else None
         of_execution = execution is not None and execution < task.timeout
         timeout = execution if of_execution and execution is not None else task.timeout
-        return cls(time.time() if started is None else started, timeout, of_execution)
+        return cls(CLOCK.time() if started is None else started, timeout, of_execution)
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> Deadline | None:
@@ -67,7 +67,7 @@ class Deadline:
 
     def trigger_timeout(self) -> timedelta:
         """For a triggerer that does not run: the trigger itself ends in time."""
-        return timedelta(seconds=max(self.end - time.time(), 0.0) + TRIGGERER_MARGIN)
+        return timedelta(seconds=max(self.end - CLOCK.time(), 0.0) + TRIGGERER_MARGIN)
 
 
 def job_of(event: dict[str, Any] | None) -> ReportJob:

@@ -20,6 +20,7 @@ from airflow_provider_criteo.api.models import JobState, problem_lines
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.utils.clock import CLOCK
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
@@ -85,7 +86,7 @@ class CreatedJob:
         """
         with as_task_exceptions():
             asked = request_hash(self._report_type, attributes, account_id, api_version, self._hook.criteo_conn_id)
-        job = self._taken_up(asked, Retry(LONGEST_QUOTA_WAIT if quota_wait is None else quota_wait))
+        job = self._taken_up(asked, Retry(LONGEST_QUOTA_WAIT if quota_wait is None else quota_wait, sleep=CLOCK.sleep))
         if job is not None:
             return job
         job = self._hook.create_report_job(self._report_type, attributes, account_id, quota_wait=quota_wait)
