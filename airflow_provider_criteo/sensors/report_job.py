@@ -97,7 +97,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
                 if self.deferrable:
                     self._defer(wait_seconds, deadline)
                 elif self.reschedule and not wait.is_in_doubt:
-                    raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.time() + wait_seconds, timezone.utc))
+                    raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
                 else:
                     # Between two processes nothing is remembered: in doubt, this one asks again.
                     CLOCK.sleep(min(wait_seconds, SHORTEST_POLL_INTERVAL) if self.reschedule else wait_seconds)
@@ -137,7 +137,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
             max_wait=self._max_wait_seconds,
             answered=self._first_poked_at(context) is not None,
             log=self.log,
-            clock=CLOCK.time,
+            clock=CLOCK.now,
         )
 
     @property
@@ -203,7 +203,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
                 of_execution=deadline.of_execution,
                 exponential_backoff=bool(self.exponential_backoff),
                 max_wait=self._max_wait_seconds,
-                first_poll_at=CLOCK.time() + wait_seconds,
+                first_poll_at=CLOCK.now() + wait_seconds,
             ),
             method_name="execute_complete",
             timeout=deadline.trigger_timeout(),

@@ -138,7 +138,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
             started=deadline.started,
             answered=True,
             log=self.log,
-            clock=CLOCK.time,
+            clock=CLOCK.now,
         )
         with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
             wait_seconds = wait.saw(job)
@@ -160,7 +160,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     ) -> NoReturn:
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
 
-        now = CLOCK.time()
+        now = CLOCK.now()
         reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
         if error is not None and now + reset_in >= deadline.end:
             raise error

@@ -67,7 +67,7 @@ class QuotaTurnTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell that the turn has come, or that the time is up."""
         try:
-            await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.time(), 0.0))
+            await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.now(), 0.0))
             outcome = "turn"
         except asyncio.TimeoutError:
             outcome = "timeout"
@@ -86,6 +86,6 @@ class QuotaTurnTrigger(BaseTrigger):
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""
-        if self.refused_until is None or self.refused_until <= CLOCK.time():
+        if self.refused_until is None or self.refused_until <= CLOCK.now():
             return None
-        return RateLimit(limit=self.limit, reset_in=self.refused_until - CLOCK.time())
+        return RateLimit(limit=self.limit, reset_in=self.refused_until - CLOCK.now())

@@ -106,17 +106,17 @@ class ReportJobTrigger(BaseTrigger):
                 payload = {"outcome": "refused", "error": error_to_json(error)}
             except TimeoutError as error:
                 payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
-        waited(CLOCK.time() - (self.started or CLOCK.time()))
+        waited(CLOCK.now() - (self.started or CLOCK.now()))
         yield TriggerEvent({**payload, "report_id": self.report_id})
 
     async def _turn_of_download(self, poller: Any, call: Any) -> None:
         """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(poller.turn(call, CLOCK.time()), max(self.end_time - CLOCK.time(), 0.0))
+            await asyncio.wait_for(poller.turn(call, CLOCK.now()), max(self.end_time - CLOCK.now(), 0.0))
 
     async def _done(self, poller: Any) -> ReportJob:
         """The job, when it is done."""
-        started = self.started or CLOCK.time()
+        started = self.started or CLOCK.now()
         wait = Wait(
             self.report_id,
             poll_interval=self.poll_interval,
@@ -127,23 +127,23 @@ class ReportJobTrigger(BaseTrigger):
             answered=True,
             in_queue=True,
             log=self.log,
-            clock=CLOCK.time,
+            clock=CLOCK.now,
         )
-        due = min(self.first_poll_at or CLOCK.time() + wait.interval, self.end_time)
+        due = min(self.first_poll_at or CLOCK.now() + wait.interval, self.end_time)
         while True:
-            await asyncio.sleep(max(due - CLOCK.time(), 0.0))
+            await asyncio.sleep(max(due - CLOCK.now(), 0.0))
             wait_seconds = await self._polled(poller, wait, due)
             if wait_seconds is None:
                 assert wait.job is not None
                 return wait.job
             if wait_seconds:
-                due = CLOCK.time() + wait_seconds
+                due = CLOCK.now() + wait_seconds
 
     async def _polled(self, poller: Any, wait: Wait, due: float) -> float | None:
         try:
             with as_task_exceptions(self.criteo_conn_id):
                 call = poller.get_report_job(self.report_id, self.report_type, self.api_version, due)
-                job = await asyncio.wait_for(call, max(self.end_time - CLOCK.time(), 0.0) + _LAST_POLL_SECONDS)
+                job = await asyncio.wait_for(call, max(self.end_time - CLOCK.now(), 0.0) + _LAST_POLL_SECONDS)
         except CriteoError as error:
             return wait.failed(error)
         except asyncio.TimeoutError:

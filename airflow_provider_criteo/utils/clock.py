@@ -11,11 +11,11 @@ from dataclasses import dataclass
 class Clock:
     """What time it is, and how a worker waits; a trigger waits by its event loop.
 
-    :param time: the time now, epoch seconds.
+    :param now: epoch seconds.
     :param sleep: waits for so many seconds.
     """
 
-    time: Callable[[], float] = time.time
+    now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
 

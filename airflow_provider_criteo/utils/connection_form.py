@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
-
-
-class Dropdown:
-    """The widget of a text field that allows few values, and nothing.
-
-    :param values: the allowed ones.
-    """
-
-    def __init__(self, values: Sequence[str]) -> None:
-        self.values = values
-
-    def __call__(self, field: Any, **_: Any) -> str:
-        from markupsafe import Markup
-
-        current = field.data or ""
-        # A value that is stored and not allowed is shown, too: it must not vanish silently.
-        options = (
-            Markup("<option{}>{}</option>").format(Markup(" selected") if value == current else "", value)
-            for value in dict.fromkeys(["", *self.values, current])
-        )
-        return Markup('<select class="form-control" id="{0}" name="{1}">{2}</select>').format(
-            field.id, field.name, Markup("").join(options)
-        )
 
 
 def widgets(conn_fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One form widget per extra field.
 
     Airflow takes no other field classes than these: for a ``SelectField`` it would drop the whole connection type.
-    A ``StringField`` with ``any_of`` is a dropdown from Airflow 3.0 on; for 2.11 its widget makes it one.
+    A ``StringField`` with ``any_of`` is a dropdown from Airflow 3.0 on, and a text field before.
 
     :param conn_fields: the provider info's.
     """
@@ -55,7 +31,7 @@ def widgets(conn_fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         elif "integer" in schema["type"]:
             kind, look = IntegerField, BS3TextFieldWidget
         else:
-            kind, look = StringField, partial(Dropdown, schema["enum"]) if "enum" in schema else BS3TextFieldWidget
+            kind, look = StringField, BS3TextFieldWidget
         return kind(
             lazy_gettext(field["label"]),
             description=field["description"],

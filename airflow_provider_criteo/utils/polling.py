@@ -37,7 +37,7 @@ class Deadline:
         execution = task.execution_timeout.total_seconds() if task.execution_timeout else None
         of_execution = execution is not None and execution < task.timeout
         timeout = execution if of_execution and execution is not None else task.timeout
-        return cls(CLOCK.time() if started is None else started, timeout, of_execution)
+        return cls(CLOCK.now() if started is None else started, timeout, of_execution)
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> Deadline | None:
@@ -67,7 +67,7 @@ class Deadline:
 
     def trigger_timeout(self) -> timedelta:
         """For a triggerer that does not run: the trigger itself ends in time."""
-        return timedelta(seconds=max(self.end - CLOCK.time(), 0.0) + TRIGGERER_MARGIN)
+        return timedelta(seconds=max(self.end - CLOCK.now(), 0.0) + TRIGGERER_MARGIN)
 
 
 def job_of(event: dict[str, Any] | None) -> ReportJob:
