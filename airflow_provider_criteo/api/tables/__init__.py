@@ -8,9 +8,8 @@ Needs pyarrow, the extra ``parquet``, which is imported only where a table is ma
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.files import new_file
 from airflow_provider_criteo.api.reports import DateKind, get_report_type
 from airflow_provider_criteo.api.tables.columns import (
     COLUMN_TYPES,
@@ -272,26 +272,13 @@ def _facts(report: TypedReport, rows: int, options: TableOptions) -> Table:
     )
 
 
-@contextmanager
-def _readable(source: File) -> Iterator[IO[bytes]]:
+def _readable(source: File) -> AbstractContextManager[IO[bytes]]:
     if isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb") as file:
-            yield file
-    else:
-        yield source
+        return Path(source).open("rb")
+    return nullcontext(source)
 
 
-@contextmanager
-def _writable(destination: File) -> Iterator[IO[bytes]]:
-    """The file, or a new one that takes the path's place when all is written."""
-    if not isinstance(destination, (str, os.PathLike)):
-        yield destination
-        return
-    path = Path(destination)
-    hidden = path.with_name(f".criteo-{uuid.uuid4().hex}.part")
-    try:
-        with hidden.open("xb") as file:
-            yield file
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
+def _writable(destination: File) -> AbstractContextManager[IO[bytes]]:
+    if isinstance(destination, (str, os.PathLike)):
+        return new_file(Path(destination))
+    return nullcontext(destination)
