@@ -51,18 +51,17 @@ def test_a_deferred_wait_takes_few_workers(stack: AirflowStack, sandbox: Sandbox
     (report_id,) = created(sandbox, 1)
     conf = {"report_id": report_id, "destination": f"file://{tmp_path}/report.csv"}
     run_id = stack.trigger("worker_starts", conf)
-    tasks = ("wait", "wait_ended_by_trigger", "one_task")
+    tasks = ("wait", "one_task")
     for task in tasks:
         until(f"{task} is deferred", lambda t=task: stack.task_instance("worker_starts", run_id, t).state == "deferred")
     for job in sandbox.jobs():
         sandbox.finish(job["report_id"])
     assert stack.wait("worker_starts", run_id) == "success"
     assert stack.xcom("worker_starts", run_id, "wait") == report_id
-    assert stack.xcom("worker_starts", run_id, "wait_ended_by_trigger") == report_id
 
     found = {task: starts(stack, "worker_starts", run_id, task) for task in tasks}
     print(f"\nworker starts: {found}")
-    assert found == {"wait": 2, "wait_ended_by_trigger": 1, "one_task": 2}
+    assert found == {"wait": 2, "one_task": 2}
 
 
 def test_two_hundred_deferred_waits_keep_the_quota(

@@ -180,7 +180,7 @@ def test_the_worker_killed_with_its_task(kill: Kill) -> None:
 
 
 def test_the_triggerer_killed_while_all_are_deferred(kill: Kill) -> None:
-    dag_ids = ("steps_deferred", "steps_ended_by_trigger", "one_task_deferred")
+    dag_ids = ("steps_deferred", "one_task_deferred")
     ways = kill.started(*dag_ids)
     ways.until_state("wait", "deferred")
     kill.airflow.kill("triggerer", tree=True)

@@ -115,7 +115,7 @@ class Ways:
         return bool(rows)
 
     def received(self, way: Way) -> int:
-        """How many bytes a download has written to the file that has no name yet."""
+        """How many bytes a download has written to the file that has not its name yet."""
         pid = self.process(way, "download").pid
         sizes = [0]
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -159,9 +159,10 @@ class Ways:
             return file.read_bytes() == served.getvalue() and told["size_bytes"] == len(served.getvalue())
 
     def left_over(self) -> list[Path]:
-        """Files in the lake that are no report."""
+        """Files in the lake that are no report. A process that is killed cannot remove its hidden one."""
         reports = {way.destination for way in self.ways}
-        return [path for path in self.lake.rglob("*") if path.is_file() and path not in reports]
+        files = (path for path in self.lake.rglob("*") if path.is_file() and path not in reports)
+        return [path for path in files if not (path.name.startswith(".criteo-") and path.suffix == ".part")]
 
 
 @contextmanager

@@ -23,7 +23,6 @@ WAIT = {"poke_interval": 5, "timeout": 600}
 SENSORS = {
     "steps": {},
     "steps_deferred": {"deferrable": True},
-    "steps_ended_by_trigger": {"deferrable": True, "end_from_trigger": True},
 }
 
 for name, how in SENSORS.items():

@@ -35,7 +35,6 @@ with DAG("many_waits", max_active_tasks=6, **DAG_OPTIONS):
 with DAG("worker_starts", **DAG_OPTIONS):
     wait = {"report_id": "{{ dag_run.conf['report_id'] }}", "deferrable": True, "poke_interval": 5, "timeout": 600}
     ReportJobStatusSensor(task_id="wait", **wait)
-    ReportJobStatusSensor(task_id="wait_ended_by_trigger", end_from_trigger=True, **wait)
     ReportToObjectStorageOperator(
         task_id="one_task",
         attributes={"advertiserIds": ["123"], "lookbackWindow": 60},

@@ -16,7 +16,6 @@ WAITS = {
     "poke": {"mode": "poke"},
     "reschedule": {"mode": "reschedule"},
     "deferred": {"deferrable": True},
-    "ended": {"deferrable": True, "end_from_trigger": True},
 }
 
 for fault in os.environ["CRITEO_FAULTS"].split():
