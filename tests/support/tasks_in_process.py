@@ -9,9 +9,8 @@ import asyncio
 import json
 import os
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import import_module
@@ -20,15 +19,11 @@ from typing import Any
 os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "True")
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.exceptions import AirflowRescheduleException
-from airflow.triggers.base import (
-    BaseTrigger,
-    TaskFailedEvent,
-    TaskSkippedEvent,
-    TaskSuccessEvent,
-    TriggerEvent,
-)
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_criteo.utils.clock import CLOCK
 
 
 @dataclass
@@ -54,12 +49,14 @@ class Run:
     :param on_deferral: told of each trigger before it starts.
     :param context: of the task.
     :param longest: seconds that it may take.
+    :param run: runs a trigger on an event loop.
     """
 
     make: Callable[[], Any]
     on_deferral: Callable[[BaseTrigger], None] = lambda trigger: None
     context: dict[str, Any] = field(default_factory=lambda: {"ti": TaskInstance()})
     longest: float = 150.0
+    run: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     workers: int = 0
     deferrals: list[TaskDeferred] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -70,7 +67,7 @@ class Run:
 
         :raises Exception: what it ends with.
         """
-        began = time.monotonic()
+        began = CLOCK.now()
         step: Callable[[Any], Any] = lambda task: task.execute(self.context)  # noqa: E731
         while True:
             self.workers += 1
@@ -78,24 +75,17 @@ class Run:
                 return step(self._task())
             except AirflowRescheduleException as again:
                 ti = self.context["ti"]
-                now = datetime.now(timezone.utc)
-                ti.first_reschedule = ti.first_reschedule or now
-                self.waits.append((again.reschedule_date - now).total_seconds())
-                if time.monotonic() - began + self.waits[-1] > self.longest:
+                now = CLOCK.now()
+                ti.first_reschedule = ti.first_reschedule or datetime.fromtimestamp(now, timezone.utc)
+                self.waits.append(again.reschedule_date.timestamp() - now)
+                if now - began + self.waits[-1] > self.longest:
                     raise TimeoutError(f"the task comes back in {self.waits[-1]:.0f} s") from None
-                time.sleep(max(0.0, self.waits[-1]))
+                CLOCK.sleep(max(0.0, self.waits[-1]))
             except TaskDeferred as deferred:
                 self.deferrals.append(deferred)
                 self.on_deferral(deferred.trigger)
-                event = asyncio.run(
-                    asyncio.wait_for(_first_event(deferred.trigger), self.longest - (time.monotonic() - began))
-                )
-                if isinstance(event, TaskSuccessEvent):
-                    return self.context["ti"].xcoms.get("return_value")
-                if isinstance(event, TaskSkippedEvent):
-                    raise AirflowSkipException("skipped from the trigger") from None
-                if isinstance(event, TaskFailedEvent):
-                    raise AirflowException("failed from the trigger") from None
+                left = self.longest - (CLOCK.now() - began)
+                event = self.run(asyncio.wait_for(_first_event(deferred.trigger), left))
                 method = deferred.method_name
                 kwargs = {**(deferred.kwargs or {}), "event": json.loads(json.dumps(event.payload, default=str))}
                 step = lambda task: task.resume_execution(method, kwargs, self.context)  # noqa: E731, B023
