@@ -45,6 +45,7 @@ from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
+_LONGEST_BODY_READ = 64 * 1024
 _LONGEST_MESSAGE = 2_000
 _LONGEST_STATUS = 100
 _ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
@@ -133,11 +134,18 @@ class Answer:
     def problems_of_error(self) -> tuple[Problem, ...]:
         """What the body says if it is that of an error: known shapes read, else an excerpt."""
         reply = redacted(self.json, self.redact)
-        said = bounded(_problems_in(reply))
-        text = one_line(_words(self.redact(self.body.decode(errors="replace"))))
-        if all(part in " ".join(map(str, said)) for part in _texts(reply)) and (said or not text):
-            return said
-        return bounded((*said, Problem(detail=shortened(text, _LONGEST_EXCERPT))))
+        said = tuple(_problems_in(reply))
+        told = " ".join(map(str, said))
+        if said and all(part in told for part in _texts(reply)):
+            return bounded(said)
+        return bounded((*said, *self._excerpt()))
+
+    def _excerpt(self) -> Iterator[Problem]:
+        """The words of a body whose shape is not known."""
+        # Cut after it is redacted: a part of a secret is not recognized.
+        text = one_line(_words(self.redact(self.body.decode(errors="replace"))[:_LONGEST_BODY_READ]))
+        if text:
+            yield Problem(detail=shortened(text, _LONGEST_EXCERPT))
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
@@ -160,7 +168,7 @@ class Answer:
 def _problems_in(reply: object) -> Iterator[Problem]:
     """The problems in the JSON of an error: Criteo's envelope, RFC 9457, ASP.NET, RFC 6749, or a mere message."""
     if isinstance(reply, list):
-        yield from problems_from_json(reply)
+        yield from map(Problem.from_json, reply)
     if not isinstance(reply, Mapping):
         return
     nested = [reply[name] for name in ("error", "fault") if isinstance(reply.get(name), Mapping)]
@@ -182,8 +190,8 @@ def _problems_in(reply: object) -> Iterator[Problem]:
         for name, messages in errors.items():
             for message in messages if isinstance(messages, list) else [messages]:
                 yield Problem.from_json({"detail": f"{name}: {message}"})
-    else:
-        yield from problems_from_json(errors)
+    elif errors:
+        yield from map(Problem.from_json, errors if isinstance(errors, list) else [errors])
 
 
 def _text_of(reply: Mapping[str, Any], *names: str) -> str | None:
@@ -232,7 +240,7 @@ def _letters(code: str) -> str:
 
 def is_retired_route(answer: Answer) -> bool:
     """Whether Criteo does not serve the route any more, as far as the answer tells: it has no word of the job."""
-    return answer.status_code in (404, 410) and job_code(answer.problems) is None
+    return answer.meant_status in (404, 410) and job_code(answer.problems) is None
 
 
 def shows_service(answer: Answer) -> bool:

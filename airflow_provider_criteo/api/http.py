@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -85,13 +85,20 @@ NO_AUTH = _NoAuth()
 
 
 class _Session(requests.Session):
-    max_redirects = _MOST_REDIRECTS
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_redirects = _MOST_REDIRECTS
 
     def get_redirect_target(self, resp: requests.Response) -> Any:
         target = super().get_redirect_target(resp)
         if target and urlsplit(target).scheme == "http" and urlsplit(resp.url).scheme == "https":
             raise requests.exceptions.InvalidSchema("a redirect that leaves https")
         return target
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        # As requests does, but for credentials out of a .netrc file.
+        if self.should_strip_auth(response.request.url, prepared_request.url):
+            prepared_request.headers.pop("Authorization", None)
 
     def merge_environment_settings(self, url: Any, proxies: Any, *args: Any, **kwargs: Any) -> Any:
         # What is plain http to this machine would be plain http to the proxy.
@@ -130,7 +137,8 @@ def send(
         )
     if response.is_redirect:
         response.close()
-        reason = f"a redirect to {_host(response.headers['location'], redact)}, which is not followed for a {method}"
+        target = urljoin(url, response.headers["location"])
+        reason = f"a redirect to {_host(target, redact)}, which is not followed for a {method}"
         raise TransientError(response.status_code, (), request, reason=reason)
     if response.status_code >= 400 and any(earlier.is_redirect for earlier in response.history):
         response.close()

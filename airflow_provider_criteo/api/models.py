@@ -19,28 +19,36 @@ from pendulum import DateTime
 _LONGEST_TEXT = 1_000
 _LONGEST_NAME = 200
 _LONGEST_SOURCE = 600
-_MOST_BYTES_OF_PROBLEMS = 12 * 1024
+_MOST_BYTES_OF_PROBLEMS = 10 * 1024
 """Of one list, as JSON: a job with its errors and warnings, an exception and an event then stay below 64 KiB."""
 
 
 def one_line(text: str) -> str:
     """The text on one line that is safe in a log: control and direction characters are shown escaped."""
-    line = " ".join(text.encode(errors="replace").decode().split())
-    return "".join(map(_shown, line)) if not (line.isascii() and line.isprintable()) else line
+    return " ".join(text.encode(errors="replace").decode().split()).translate(_SHOWN)
 
 
-def _shown(character: str) -> str:
-    # Cc: escape sequences of terminals, NULs; Cf: what turns the direction of text, or is not seen; Zl, Zp: line ends.
-    unsafe = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
-    return ascii(character)[1:-1] if unsafe else character
+class _Shown(dict[int, str]):
+    """How each character is shown, by its code: a table for ``str.translate`` that fills itself."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        # Cc: terminals' escape sequences, NULs; Cf: what turns the direction of text, or is not seen; Zl, Zp: line ends.
+        unsafe = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+        self[code] = ascii(character)[1:-1] if unsafe else character
+        return self[code]
+
+
+_SHOWN = _Shown()
 
 
 def shortened(text: str, longest: int = _LONGEST_TEXT) -> str:
     """The text, or its beginning and how much is missing.
 
-    :param longest: characters that are kept.
+    :param longest: bytes that are kept, as UTF-8: an emoji is one character, and twelve bytes of an event's JSON.
     """
-    return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest} characters more)"
+    kept = text.encode()[:longest].decode(errors="ignore")
+    return text if len(kept) == len(text) else f"{kept}... ({len(text) - len(kept)} characters more)"
 
 
 def _text(value: object, longest: int = _LONGEST_TEXT) -> str:

@@ -1,0 +1,273 @@
+"""What Criteo said reaches the user: every shape of an error's body, bounded, without secrets, fit for a log."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from airflow_provider_criteo.api import answers
+from airflow_provider_criteo.api.answers import Answer, Call
+from airflow_provider_criteo.api.exceptions import (
+    CriteoError,
+    ReportExpiredError,
+    ReportJobFailedError,
+)
+from airflow_provider_criteo.api.models import JobState, Problem, ReportJob
+from airflow_provider_criteo.api.reports import REPORT_TYPES
+from airflow_provider_criteo.exceptions import error_to_json
+
+ROW = REPORT_TYPES["mpo-realtime"]
+LARGEST = 64 * 1024
+
+
+def answer(body: Any, status: int = 400, secret: str | None = None) -> Answer:
+    """A reply; a body that is no bytes is JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {}, content, (lambda text: text.replace(secret, "***")) if secret else str)
+
+
+def said(body: Any, **options: Any) -> list[str]:
+    return [str(problem) for problem in answer(body, **options).problems]
+
+
+SHAPES: dict[str, tuple[Any, list[str]]] = {
+    "Criteo's envelope": (
+        {
+            "data": None,
+            "errors": [
+                {
+                    "traceId": "t",
+                    "type": "validation",
+                    "code": "c",
+                    "instance": "/i",
+                    "title": "One",
+                    "detail": "Two.",
+                    "source": {"field": "data.x"},
+                }
+            ],
+            "warnings": [],
+        },
+        ["[validation] c: One. Two. (source: field=data.x; instance: /i; traceId: t)"],
+    ),
+    "two problems": ({"errors": [{"title": "One"}, {"detail": "Two"}]}, ["One", "Two"]),
+    "one problem that is no list": ({"errors": {"a": "One"}}, ["a: One"]),
+    "RFC 9457": (
+        {"type": "https://x/y", "title": "Too long", "status": 400, "detail": "At most 1 day", "instance": "/i"},
+        ["[https://x/y]: Too long. At most 1 day (instance: /i)"],
+    ),
+    "ASP.NET": (
+        {
+            "title": "One or more validation errors occurred.",
+            "status": 400,
+            "errors": {"$.data.attributes.startDate": ["no date", "no time"], "x": "y"},
+        },
+        [
+            "One or more validation errors occurred.",
+            "$.data.attributes.startDate: no date",
+            "$.data.attributes.startDate: no time",
+            "x: y",
+        ],
+    ),
+    "a message": ({"message": "Busy"}, ["Busy"]),
+    "a message with a capital": ({"Message": "Busy"}, ["Busy"]),
+    "RFC 6749": ({"error": "invalid_client", "error_description": "No secret"}, ["invalid_client: No secret"]),
+    "an error": ({"error": "Busy"}, ["Busy"]),
+    "an error that is an object": ({"error": {"code": "c", "message": "Busy"}}, ["c: Busy"]),
+    "a gateway's fault": ({"fault": {"faultstring": "Spike arrest"}}, ["Spike arrest"]),
+    "a list": ([{"title": "One"}, "Two"], ["One", "Two"]),
+    "text": (b"upstream connect error", ["upstream connect error"]),
+    "text that is JSON": ("just text", ['"just text"']),
+    "nothing": (b"", []),
+    "null": (None, ["null"]),
+    "an empty object": ({}, ["{}"]),
+    "no UTF-8": (b"caf\xe9", ["caf\N{REPLACEMENT CHARACTER}"]),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_words_of_every_shape_of_body(shape: str) -> None:
+    body, expected = SHAPES[shape]
+    assert said(body) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reason": "a shape that nobody knows", "deep": {"er": ["a word"]}},
+        {"errors": [{"title": "One", "unusual": "a shape that nobody knows: a word"}]},
+        {"message": "One", "hint": "a shape that nobody knows", "words": ["a word"]},
+        b"<html><head><style>p {}</style></head><body><p>a shape that nobody knows</p><!-- no --> a word</body></html>",
+        b"  <?xml version='1.0'?><Error><Message>a shape that nobody knows</Message><Id>a word</Id></Error>",
+        b'{"cut": "a shape that nobody knows, a word',
+    ],
+    ids=lambda body: str(body)[:20],
+)
+def test_no_word_of_a_shape_that_is_not_known_is_lost(body: Any) -> None:
+    for call in Call:
+        told = str(answers.error_for(answer(body), call, ROW, "9", "GET /x"))
+        assert "a shape that nobody knows" in told
+        assert "a word" in told
+
+
+def test_a_page_is_told_without_its_tags_scripts_and_entities() -> None:
+    page = b"<html><script>evil()</script><h1>502 Bad&nbsp;Gateway</h1>\r\n<p>nginx &amp; co</p></html>"
+    assert said(page, status=502) == ["502 Bad Gateway nginx & co"]
+
+
+def test_what_a_known_shape_says_is_not_told_twice() -> None:
+    told = str(answers.error_for(answer(SHAPES["Criteo's envelope"][0]), Call.CREATE, ROW, "", "POST /x"))
+    assert told.count("One. Two.") == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "detail", "told"),
+    [
+        ("Too long", "At most 1440", "Too long. At most 1440"),
+        ("Too long.", "At most 1440", "Too long. At most 1440"),
+        ("Too long:", "at most 1440", "Too long: at most 1440"),
+        ("Too long", "", "Too long"),
+        ("", "At most 1440", "At most 1440"),
+    ],
+)
+def test_title_and_detail_are_two_sentences(title: str, detail: str, told: str) -> None:
+    assert str(Problem(title=title, detail=detail)) == told
+
+
+@pytest.mark.parametrize("place", ["title", "status", "message", "text"])
+def test_control_and_direction_characters_are_shown_escaped(place: str) -> None:
+    evil = "a\x1b[31mred\u202egnp\u2066x\0\r\nb\u2028c"
+    bodies: dict[str, Any] = {
+        "title": {"errors": [{"title": evil, "source": {evil: evil}}]},
+        "text": evil.encode(),
+        "status": {"data": {"attributes": {"status": evil}}},
+        "message": {"data": {"attributes": {"status": "Failure", "message": evil}}},
+    }
+    if place in ("title", "text"):
+        told = "\n".join(said(bodies[place]))
+    else:
+        told = str(ReportJobFailedError(answers.job_in(answer(bodies[place], 200), ROW, "9")))
+    assert "a\\x1b[31mred\\u202egnp\\u2066x" in told
+    assert not set(evil) & set("\x1b\u202e\u2066\0\u2028") & set(told)
+
+
+def test_half_characters_are_in_no_text_that_airflow_passes_on() -> None:
+    body = b'{"data": {"attributes": {"status": "Failure", "message": "cut: \\ud83d"}}, "errors": [{"code": "\\ud83d"}]}'
+    assert "cut: ?" in str(ReportJobFailedError(answers.job_in(answer(body, 200), ROW, "9"))).encode().decode()
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "text", [], [None, "text", 7, ["x"]], {}, {"a": None}], ids=str)
+@pytest.mark.parametrize("status", [200, 400])
+def test_errors_and_warnings_of_a_wrong_shape_do_no_harm(status: int, wrong: object) -> None:
+    reply = answer({"errors": wrong, "warnings": wrong}, status)
+    assert isinstance(reply.problems, tuple)
+    assert all(isinstance(warning, Problem) for warning in reply.warnings)
+
+
+# Secrets
+
+SECRET = "s3cr+t/of=the&client"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": [{"code": "c", "detail": SECRET}]},
+        {"errors": [{"code": "c", "source": {SECRET: "x"}}]},
+        {"errors": [{"code": "c", "detail": {SECRET: [SECRET]}}]},
+        {"errors": {SECRET: [SECRET]}},
+        {"error": SECRET},
+        {"unknown": {SECRET: [SECRET]}},
+        SECRET.encode(),
+        f"<html>{SECRET}</html>".encode(),
+        {"data": {"attributes": {"status": SECRET, "message": SECRET}}, "warnings": [{"title": SECRET}]},
+    ],
+    ids=lambda body: str(body)[:40],
+)
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_secret_that_comes_back_is_in_no_text(status: int, body: Any) -> None:
+    reply = answer(body, status, SECRET)
+    job = answers.job_in(reply, ROW, "9")
+    error = answers.error_for(answer(body, 403, SECRET), Call.STATUS, ROW, "9", "GET /x")
+    assert SECRET not in f"{job!r} {ReportJobFailedError(job)} {error} {error.__dict__} {reply!r}"
+
+
+@pytest.mark.parametrize("blanks", [0, 40, 190, 400, 490, 980, 1980])
+def test_a_secret_is_taken_out_before_a_text_is_cut(blanks: int) -> None:
+    secret = "".join(f"{number:04d}-" for number in range(60))
+    text = f"{'x ' * blanks}bearer {secret}"
+    for body in (
+        {"errors": [{"detail": text, "source": {"a": text}}]},
+        {"error": text},
+        text.encode(),
+        {"data": {"attributes": {"status": text, "message": text}}},
+    ):
+        reply = answer(body, 400, secret)
+        job = answers.job_in(reply, ROW, "9")
+        assert "0000-0001" not in f"{reply.problems} {job}"
+
+
+# Bounds
+
+ENTRIES = {"errors": [{"code": "c", "title": "Too much", "source": {f"field{n}": "x" * 90 for n in range(150_000)}}]}
+THOUSANDS = {"errors": [{"code": f"invalid-{n}", "detail": "x" * 100, "source": {"a": "b"}} for n in range(5_000)]}
+HUGE = {
+    "one problem with 150,000 source entries": ENTRIES,
+    "5,000 problems": THOUSANDS,
+    "5,000 ASP.NET errors": {"title": "Errors", "errors": {f"field{n}": ["x" * 100] for n in range(5_000)}},
+    "long texts": {"errors": [{name: "\N{PILE OF POO}" * 2_000 for name in ("type", "code", "title", "detail")}] * 20},
+    "a long text": {"message": "x" * 1_000_000},
+    "long quotes": {"message": '"\\' * 500_000},
+    "a long page": b"<html>" + b"<p>word</p>" * 100_000,
+    "a deep list": [[["x" * 1_000_000]]],
+}
+
+
+def errors_of(body: Any) -> list[CriteoError]:
+    """Every kind of error that a body may become."""
+    reply = answer(body)
+    errors: list[CriteoError] = [answers.error_for(reply, call, ROW, "9", "GET /x") for call in Call]
+    told = body if isinstance(body, dict) else {}
+    long = "\N{PILE OF POO}" * 10_000
+    attributes = {"status": "Failure", "message": long}
+    failed = {"data": {"attributes": attributes}, "errors": told.get("errors"), "warnings": told.get("errors")}
+    job = answers.job_in(answer(failed, 200), ROW, "9")
+    return [*errors, ReportJobFailedError(job), ReportExpiredError(job)]
+
+
+@pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
+def test_a_message_an_event_and_a_job_are_bounded_as_a_whole(body: Any) -> None:
+    for error in errors_of(body):
+        assert len(str(error).encode()) < LARGEST
+        assert len(json.dumps(error_to_json(error))) < LARGEST
+        assert len(repr(error.__dict__).encode()) < LARGEST
+        if isinstance(error, ReportJobFailedError):
+            assert len(json.dumps(error.job.to_json())) < LARGEST
+
+
+@pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
+def test_reading_it_takes_no_time(body: Any) -> None:
+    reply = answer(body)
+    began = time.process_time()
+    assert reply.problems
+    assert time.process_time() - began < 2
+
+
+def test_what_was_cut_is_said() -> None:
+    assert "entries more" in said(ENTRIES)[0]
+    *kept, last = said(THOUSANDS)
+    assert last == f"... and {5_000 - len(kept)} more problems"
+    assert "more problems" not in "".join(kept)
+    assert "characters more)" in said({"message": "x" * 1_000_000})[0]
+
+
+def test_the_first_of_many_problems_are_told_in_their_order() -> None:
+    assert said(THOUSANDS)[:2] == [f"invalid-{n}: {'x' * 100} (source: a=b)" for n in range(2)]
+
+
+def test_a_job_survives_its_json() -> None:
+    job = answers.job_in(answer({"data": {"attributes": {"status": "Failure"}}, **THOUSANDS}, 200), ROW, "9")
+    assert ReportJob.from_json(json.loads(json.dumps(job.to_json()))) == job
+    assert job.state is JobState.FAILED
