@@ -18,7 +18,15 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_provider_criteo"
 SANDBOX = PACKAGE / "sandbox"
-LATER_PARTS = (PACKAGE / "api" / "tables", PACKAGE / "api" / "tables.py", PACKAGE / "api" / "splitting.py")
+LATER_PARTS = (
+    "api/tables/",
+    "api/splitting.py",
+    "api/limits.py",
+    "operators/accounts.py",
+    "triggers/quota.py",
+    "triggers/queue.py",
+    "utils/report_table.py",
+)
 
 
 def main() -> None:
@@ -37,9 +45,9 @@ def figures() -> Iterator[tuple[str, str, str]]:
     circles = [" -> ".join(circle) for circle in import_circles()]
     yield f"import circles {circles or ''}", str(len(circles)), "0"
     modules = [path for path in PACKAGE.rglob("*.py") if SANDBOX not in path.parents]
-    later = [path for path in modules if any(part == path or part in path.parents for part in LATER_PARTS)]
+    later = [path for path in modules if str(path.relative_to(PACKAGE)).startswith(LATER_PARTS)]
     yield "code lines without the sandbox", str(sum(map(code_lines, modules))), ""
-    yield "  of them tables and splitting", str(sum(map(code_lines, later))), ""
+    yield "  of them tables, splitting, accounts, the queue", str(sum(map(code_lines, later))), ""
     yield "  all others", str(sum(map(code_lines, set(modules) - set(later)))), "3300"
     yield "code lines of the sandbox", str(sum(map(code_lines, SANDBOX.rglob("*.py")))), "2200"
     yield "lines of reports.py", str(len((PACKAGE / "api" / "reports.py").read_text().splitlines())), "350"
@@ -132,10 +140,16 @@ def _module(path: Path) -> str:
 def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            # A name of a package that is a module is that module; the package itself is not asked for anything.
+            named = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (whole if _is_module(whole) else node.module for whole in named.values())
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def _is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:

@@ -349,7 +349,9 @@ def test_a_row_count_in_the_message_alone() -> None:
     assert described(message="rows_count=1232", rowCount=0).row_count == 0
 
 
-@pytest.mark.parametrize("wrong", ["²", "1" * 5000, -1, 1.5, True, None, "many", [], {}], ids=lambda value: repr(value)[:9])
+@pytest.mark.parametrize(
+    "wrong", ["²", "1" * 5000, -1, 1.5, True, None, "many", [], {}], ids=lambda value: repr(value)[:9]
+)
 def test_a_count_that_is_none_loses_no_job(wrong: object) -> None:
     job = described(rowCount=wrong, fileSizeBytes=wrong)
     assert (job.state, job.row_count, job.size_bytes) == (JobState.DONE, None, None)
@@ -388,9 +390,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"), [("Done", True), ("Pending", False), ("odd", False), ("Unknown", False)]
-)
+@pytest.mark.parametrize(("word", "expected"), [("Done", True), ("Pending", False), ("odd", False), ("Unknown", False)])
 def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None:
     assert answers.require_file(described(status=word)) is expected
 
