@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs build clean
+.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -105,6 +105,9 @@ matrix: setup ## every supported Airflow, on the Pythons that it allows; ONLY=3.
 
 matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
 	$(PYTHON) -m dev.matrix --quick
+
+house: setup ## how large the house is: what one call runs through, import circles, lines of code
+	$(PYTHON) -m dev.house 2>/dev/null
 
 build: setup ## wheel and sdist, checked
 	$(PYTHON) -m dev.build
