@@ -66,7 +66,7 @@ class Retry:
             raise error
         wait = backoff(self._failures)
         if error.retry_after is not None or isinstance(error, RateLimitError):
-            wait = jittered(error.retry_after or wait)
+            wait = jittered(max(error.retry_after or 0.0, wait))
             self._told_wait_left -= wait
         if self._told_wait_left < 0:
             raise error

@@ -1,4 +1,4 @@
-"""The pace against servers of every kind of window, in simulated time."""
+"""What headers tell of the quota, and the pace against servers of every kind of window, in simulated time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,58 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import formatdate
 
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_criteo.api.models import RateLimit
-from airflow_provider_criteo.api.quota import Pace
+from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace, backoff, rate_limit_of
+
+NOW = 1_800_000_000.0
+
+
+def told(now: float = NOW, **headers: object) -> RateLimit:
+    """What these headers tell."""
+    named = CaseInsensitiveDict({name.replace("_", "-"): str(value) for name, value in headers.items()})
+    return rate_limit_of(named, now)
+
+
+def test_the_documented_headers_are_read() -> None:
+    rate = told(x_ratelimit_limit=40, x_ratelimit_remaining=7, x_ratelimit_reset=int(NOW) + 30)
+    assert rate == RateLimit(40, 7, 30.0, datetime.fromtimestamp(NOW + 30, timezone.utc))
+
+
+@pytest.mark.parametrize("after", ["7", "7.0", formatdate(NOW + 7, usegmt=True)])
+def test_retry_after_is_read_as_seconds_and_as_a_date_and_wins(after: str) -> None:
+    assert told(Retry_After=after, x_ratelimit_reset=int(NOW) + 30).reset_in == 7
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-5", "0", str(int(NOW) - 3600)])
+def test_what_tells_no_moment_to_come_tells_nothing(value: str) -> None:
+    assert told(x_ratelimit_limit=value if value == "soon" else "40", x_ratelimit_reset=value).reset_in is None
+    assert told(Retry_After=value if value != str(int(NOW) - 3600) else "x").reset_in is None
+    assert told().reset_in is None
+
+
+def test_a_wait_is_an_hour_at_most() -> None:
+    assert told(Retry_After=10**9).reset_in == 3600
+    assert told(x_ratelimit_reset=int(NOW) + 10**8).reset_in == 3600
+
+
+@pytest.mark.parametrize("ahead", [-3600, -50, -10, 10, 50, 3000])
+def test_a_clock_here_that_is_wrong_does_not_shorten_a_wait(ahead: float) -> None:
+    rate = told(NOW + ahead, x_ratelimit_reset=int(NOW) + 60, Date=formatdate(NOW, usegmt=True))
+    assert rate.reset_in == pytest.approx(60)
+
+
+def test_a_date_that_is_wrong_itself_is_not_believed() -> None:
+    assert told(x_ratelimit_reset=int(NOW) + 60, Date="Tue, 15 Nov 1994 08:12:31 GMT").reset_in == pytest.approx(60)
+
+
+def test_a_backoff_doubles_up_to_a_minute() -> None:
+    assert [backoff(attempt) for attempt in (0, 1, 2, 3, 6, 7, 99)] == [1, 1, 2, 4, 32, 60, 60]
 
 
 class Server:
@@ -108,84 +155,114 @@ class World:
         return self.now - began
 
 
+WINDOW = 60.0
+
+
 def run(
     kind: str,
     headers: str,
     *,
-    limit: int,
-    window: float,
+    limit: int = 40,
     calls: int,
     paces: int = 1,
     ceiling: int | None = None,
     offset: float = 0.0,
+    used_by_others: int = 0,
 ) -> tuple[float, float, Server]:
-    world = World(Server(limit, window, kind, headers, offset))
-    took = world.run([Pace(ceiling, clock=lambda: world.now) for _ in range(paces)], calls)
+    """The time it took, of the shortest that the quota allows; the share of 429s; and the server."""
+    world = World(Server(limit, WINDOW, kind, headers, offset))
     server = world.server
-    return took / (calls / limit * window), server.refused / (server.refused + server.served), server
+    for _ in range(used_by_others):
+        server.reply(world.now)
+    took = world.run([Pace(ceiling, clock=lambda: world.now) for _ in range(paces)], calls)
+    return took / (calls / limit * WINDOW), server.refused / (server.refused + server.served), server
 
 
-@pytest.mark.parametrize("window", [5.0, 60.0])
+@pytest.mark.parametrize("calls", [300, 1000])
 @pytest.mark.parametrize("kind", ["anchored", "aligned", "sliding"])
 @pytest.mark.parametrize("headers", ["limited", "always"])
-def test_a_thousand_calls_stay_within_the_quota(kind: str, headers: str, window: float) -> None:
-    ratio, refused, _ = run(kind, headers, limit=40, window=window, calls=1000)
+def test_many_calls_stay_within_the_quota_and_use_it(kind: str, headers: str, calls: int) -> None:
+    ratio, refused, _ = run(kind, headers, calls=calls)
     assert refused <= 0.01
     assert ratio <= 1.25
 
 
 @pytest.mark.parametrize("limit", [10, 40, 250])
-def test_one_429_is_enough_to_learn_a_minutes_window(limit: int) -> None:
-    ratio, _, server = run("anchored", "limited", limit=limit, window=60, calls=limit * 6)
+def test_one_429_is_enough_to_learn_the_limit(limit: int) -> None:
+    ratio, _, server = run("anchored", "limited", limit=limit, calls=limit * 6)
     assert server.refused == 1
     assert ratio <= 1.25
 
 
 @pytest.mark.parametrize("offset", [0.0, 7.0, 29.0, 31.0, 45.0, 55.0])
-def test_windows_of_the_clock_are_learnt_from_two_429s_at_most(offset: float) -> None:
-    ratio, _, server = run("aligned", "limited", limit=40, window=60, calls=1000, offset=offset)
+def test_windows_of_the_clock_cost_two_429s_at_most(offset: float) -> None:
+    ratio, _, server = run("aligned", "limited", calls=1000, offset=offset)
     assert server.refused <= 2
     assert ratio <= 1.25
 
 
 @pytest.mark.parametrize("used_by_others", [1, 20, 39])
-@pytest.mark.parametrize("kind", ["anchored", "aligned"])
-def test_a_short_window_is_learnt_though_others_use_the_quota_at_first(kind: str, used_by_others: int) -> None:
-    world = World(Server(40, 5.0, kind, "limited"))
-    for _ in range(used_by_others):
-        world.server.reply(world.now)
-    took = world.run([Pace(clock=lambda: world.now)], 1000)
-    assert world.server.refused <= 3
-    assert took <= 1.25 * 1000 / 40 * 5
-
-
-def test_a_minutes_window_is_learnt_from_one_429_though_others_use_the_quota_at_first() -> None:
-    world = World(Server(40, 60.0, "anchored", "limited"))
-    for _ in range(20):
-        world.server.reply(world.now)
-    world.run([Pace(clock=lambda: world.now)], 400)
-    assert world.server.refused == 1
+def test_the_limit_is_learnt_from_one_429_though_others_use_the_quota_at_first(used_by_others: int) -> None:
+    _, _, server = run("anchored", "limited", calls=400, used_by_others=used_by_others)
+    assert server.refused == 1
 
 
 def test_a_ceiling_of_the_users_own_needs_no_429() -> None:
-    _, _, server = run("anchored", "limited", limit=40, window=60, calls=400, ceiling=40)
+    _, _, server = run("anchored", "limited", calls=400, ceiling=40)
     assert server.refused == 0
 
 
 def test_a_ceiling_is_kept_within_every_minute() -> None:
-    world = World(Server(1000, 60, "sliding", "always"))
+    world = World(Server(1000, WINDOW, "sliding", "always"))
     world.run([Pace(10, clock=lambda: world.now)], 100)
     moments = list(world.server.calls)
+    assert len(moments) >= 10
     assert all(later - earlier >= 59.9 for earlier, later in zip(moments, moments[10:], strict=False))
 
 
 @pytest.mark.parametrize("headers", ["limited", "always"])
-def test_two_who_share_nothing_converge(headers: str) -> None:
-    ratio, refused, _ = run("anchored", headers, limit=40, window=60, calls=3000, paces=2)
+def test_two_processes_that_share_nothing_come_to_an_even_share(headers: str) -> None:
+    ratio, refused, _ = run("anchored", headers, calls=3000, paces=2)
     assert refused <= 0.02
     assert ratio <= 1.25
 
 
 def test_a_429_that_tells_nothing_is_backed_off_from() -> None:
-    _, refused, _ = run("anchored", "none", limit=40, window=60, calls=400)
+    _, refused, _ = run("anchored", "none", calls=400)
     assert refused <= 0.25
+
+
+def test_a_window_is_an_argument() -> None:
+    world = World(Server(40, 5.0, "anchored", "limited"))
+    took = world.run([Pace(window=5.0, clock=lambda: world.now)], 400)
+    assert took <= 1.25 * 400 / 40 * 5
+
+
+# One call at a time
+
+
+def test_calls_are_made_one_by_one_until_something_tells_the_limit() -> None:
+    pace = Pace(clock=lambda: 0.0)
+    assert pace.try_start() == 0
+    assert pace.try_start() == math.inf
+    pace.finished(RateLimit(40, 39, 30.0))
+    assert [pace.try_start() for _ in range(MOST_CONCURRENT + 1)] == [*[0] * MOST_CONCURRENT, math.inf]
+
+
+def test_a_call_that_is_not_made_after_all_costs_nothing() -> None:
+    pace = Pace(2, clock=lambda: 0.0)
+    assert pace.try_start() == 0
+    pace.withdrawn()
+    assert [pace.try_grant(), pace.try_grant()] == [0, 0]
+    assert pace.try_grant() == 60
+    pace.withdrawn(granted=True)
+    assert pace.try_grant() == 0
+
+
+def test_a_429_anywhere_closes_the_pace_until_the_reset() -> None:
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    pace.refused(RateLimit(40, 0, 30.0))
+    assert pace.try_start() == pace.try_grant() == 31
+    now += 31
+    assert pace.try_start() == 0
