@@ -346,7 +346,8 @@ class CriteoClient:
                 refused = refused or error
                 continue
             if page:
-                return f"{total} {accounts.name if total > 1 else accounts.name[:-1]}"
+                count = total or len(page)
+                return f"{count} {accounts.name if count > 1 else accounts.name[:-1]}"
         raise refused or PermissionDeniedError(200, (), "GET " + _ADVERTISERS.path, reason=NO_ACCOUNTS)
 
     def _accounts(self, accounts: _Accounts) -> list[dict[str, Any]]:
@@ -354,12 +355,13 @@ class CriteoClient:
         for index in itertools.count():
             page, total = self._account_page(accounts, index)
             found += page
-            if not page or len(found) >= total:
+            is_whole = len(page) < _ACCOUNTS_PER_PAGE if total is None else len(found) >= total
+            if is_whole or not page or not accounts.in_pages:
                 return found
         raise AssertionError("itertools.count ends nowhere")
 
-    def _account_page(self, accounts: _Accounts, index: int) -> tuple[list[dict[str, Any]], int]:
-        """A page of accounts, and how many there are in all."""
+    def _account_page(self, accounts: _Accounts, index: int) -> tuple[list[dict[str, Any]], int | None]:
+        """A page of accounts, and how many there are in all, where Criteo tells."""
         query = f"?pageIndex={index}&pageSize={_ACCOUNTS_PER_PAGE}" if accounts.in_pages else ""
         answer, request = self._ask(
             accounts.name, self._account_versions(), lambda version: accounts.path.format(version=version) + query
@@ -371,9 +373,8 @@ class CriteoClient:
             raise TransientError(answer.status_code, (), request, reason=f"the reply lists no {accounts.name}")
         metadata = answer.json.get("metadata")
         total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
-        return [_account(item) for item in data if isinstance(item, dict)], total if isinstance(total, int) else len(
-            data
-        )
+        page = [_account(item) for item in data if isinstance(item, dict)]
+        return page, total if isinstance(total, int) else None
 
     def _account_versions(self) -> tuple[str, ...]:
         if self.api_version is None:

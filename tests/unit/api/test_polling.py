@@ -149,7 +149,9 @@ def test_a_refusal_is_forgotten_after_a_good_answer(make_wait: MakeWait, clock: 
 
 def test_a_refusal_that_is_given_again_after_a_passing_fault_ends_the_wait(make_wait: MakeWait, clock: Clock) -> None:
     with pytest.raises(AuthenticationError):
-        played(make_wait(answered=True), clock, [AuthenticationError(401), TransientError(502), AuthenticationError(401)])
+        played(
+            make_wait(answered=True), clock, [AuthenticationError(401), TransientError(502), AuthenticationError(401)]
+        )
 
 
 def test_a_job_that_is_not_known_in_its_first_minute_is_waited_on(make_wait: MakeWait, clock: Clock) -> None:
@@ -317,7 +319,9 @@ def test_in_a_queue_a_used_up_quota_costs_a_wait_no_time(make_wait: MakeWait) ->
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "criteo.wait" and record.levelno >= level]
+    return [
+        record.getMessage() for record in caplog.records if record.name == "criteo.wait" and record.levelno >= level
+    ]
 
 
 def test_each_change_is_told_once(make_wait: MakeWait, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
