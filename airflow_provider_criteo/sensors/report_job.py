@@ -26,7 +26,7 @@ from airflow_provider_criteo.operators.base import CriteoBaseOperator
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.observability import count
-from airflow_provider_criteo.utils.polling import Deadline, job_of
+from airflow_provider_criteo.utils.polling import WAITING_IN_TRIGGERER, Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -185,12 +185,7 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
     def _defer(self, wait_seconds: float, deadline: Deadline) -> None:
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
-        self.log.info(
-            "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s",
-            self.report_id,
-            timedelta(seconds=deadline.timeout),
-            wait_seconds,
-        )
+        self.log.info(WAITING_IN_TRIGGERER, self.report_id, timedelta(seconds=deadline.timeout), wait_seconds)
         self.defer(
             trigger=ReportJobTrigger(
                 report_id=required_report_id(self.report_id),

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import RateLimitError
-from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE, REPORTING_CALLS_PER_MINUTE
 from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
@@ -19,7 +19,7 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.polling import Deadline, job_of
+from airflow_provider_criteo.utils.polling import WAITING_IN_TRIGGERER, Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -115,21 +115,18 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
             if not self.deferrable:
                 raise
             self._defer_to_queue("create", deadline, error)
-        if not require_file(job):
-            if self.deferrable:
-                self._defer_until_done(job)
-            job = self._waited_for(job)
-        return self._downloaded(context, job, deadline)
+        return self._downloaded(context, self._waited_for(job), deadline)
 
     def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline) -> str:
         try:
-            return self.download(context, job.report_id, _as_described(job), self._quota_wait, self._asked(context))
+            return self.download(context, job.report_id, job, self._quota_wait, self._asked(context))
         except RateLimitError as error:
             if not self.deferrable:
                 raise
             self._defer_to_queue("download", deadline, error, job=job)
 
     def _waited_for(self, job: ReportJob) -> ReportJob:
+        """The job when it is done; a deferrable task goes to the triggerer until then."""
         deadline = Deadline.of(self)
         wait = Wait(
             job.report_id,
@@ -143,6 +140,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
         with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
             wait_seconds = wait.saw(job)
             while wait_seconds:
+                if self.deferrable:
+                    self._defer_until_done(job.report_id, wait_seconds, deadline)
                 CLOCK.sleep(wait_seconds)
                 wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
         assert wait.job is not None
@@ -181,15 +180,13 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
         )
         raise AssertionError("a deferral raises")
 
-    def _defer_until_done(self, job: ReportJob) -> NoReturn:
+    def _defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline) -> NoReturn:
         from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 
-        deadline = Deadline.of(self)
-        told = "Report job %s is %s; waiting in the triggerer, first poll in %.0f s"
-        self.log.info(told, job.report_id, job.status, self.poke_interval)
+        self.log.info(WAITING_IN_TRIGGERER, report_id, timedelta(seconds=deadline.timeout), wait_seconds)
         self.defer(
             trigger=ReportJobTrigger(
-                report_id=job.report_id,
+                report_id=report_id,
                 report_type=self.report_type,
                 criteo_conn_id=self.criteo_conn_id,
                 api_version=self.api_version or None,
@@ -197,15 +194,10 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
                 end_time=deadline.end,
                 started=deadline.started,
                 of_execution=deadline.of_execution,
-                first_poll_at=deadline.started + self.poke_interval,
+                first_poll_at=CLOCK.now() + wait_seconds,
                 then_download=True,
             ),
             method_name="execute_complete",
             timeout=deadline.trigger_timeout(),
         )
         raise AssertionError("a deferral raises")
-
-
-def _as_described(job: ReportJob) -> ReportJob | None:
-    """The job, if what Criteo told of it is what a status call would tell; a create's reply tells less."""
-    return job if job.state is JobState.DONE and job.size_bytes else None

@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_criteo.api.attributes import as_json
 from airflow_provider_criteo.api.exceptions import PermissionDeniedError, ReportJobFailedError, ReportJobNotFoundError
@@ -24,7 +24,6 @@ from airflow_provider_criteo.utils.clock import CLOCK
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
-    from airflow_provider_criteo.hooks.criteo import CriteoHook
     from airflow_provider_criteo.utils.destination import Destination
 
 log = logging.getLogger(__name__)
@@ -62,6 +61,22 @@ class _Notes:
             log.warning("%s", otherwise, exc_info=True)
 
 
+class Jobs(Protocol):
+    """What a hook does about jobs."""
+
+    criteo_conn_id: str
+
+    def create_report_job(
+        self, report_type: str, attributes: Mapping[str, Any], account_id: str | None, *, quota_wait: float | None
+    ) -> ReportJob:
+        """Create a job."""
+        ...
+
+    def get_report_job(self, report_id: str, report_type: str) -> ReportJob:
+        """Describe a job."""
+        ...
+
+
 class CreatedJob:
     """One job per task instance.
 
@@ -71,7 +86,7 @@ class CreatedJob:
     :param log: the task's.
     """
 
-    def __init__(self, context: Mapping[str, Any], hook: CriteoHook, report_type: str, log: Any) -> None:
+    def __init__(self, context: Mapping[str, Any], hook: Jobs, report_type: str, log: Any) -> None:
         self._notes = _Notes(context)
         self._hook = hook
         self._report_type = report_type

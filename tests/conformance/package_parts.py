@@ -44,4 +44,5 @@ PUBLIC = (
     *OPERATORS,
     "airflow_provider_criteo.hooks.criteo.CriteoHook",
     "airflow_provider_criteo.triggers.report_job.ReportJobTrigger",
+    "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger",
 )

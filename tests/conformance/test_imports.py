@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -54,12 +55,14 @@ print(json.dumps([text for text in caught if "airflow_provider_criteo" in text])
 
 
 def taken_from_airflow() -> list[tuple[str, str, str]]:
-    """Module of the package, module of Airflow, name: of every import that is not for type checkers alone, nor tried."""
+    """Module of the package, module of Airflow, name: of every import that is not for type checkers alone, nor tried, nor looked for."""
     found = []
 
     def visit(node: ast.AST, module: str) -> None:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Try) or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            if isinstance(child, ast.Try) or (
+                isinstance(child, ast.If) and re.search("TYPE_CHECKING|hasattr", ast.unparse(child.test))
+            ):
                 continue
             if isinstance(child, ast.ImportFrom) and (child.module or "").startswith("airflow."):
                 found.extend((module, child.module or "", alias.name) for alias in child.names)

@@ -16,7 +16,7 @@ from package_parts import OPERATORS, PACKAGE, load, modules
 
 from airflow_provider_criteo.api.reports import API_VERSIONS
 from airflow_provider_criteo.hooks.criteo import CriteoHook
-from airflow_provider_criteo.hooks.settings import EXTRAS
+from airflow_provider_criteo.utils.connection import EXTRAS
 
 AIRFLOW = Path(airflow.__file__).parent
 # Airflow's schemas tolerate unknown keys, so that a typing error would pass them and be ignored.
@@ -115,16 +115,11 @@ PUBLIC = {
     "transfers": {"report_to_object_storage"},
 }
 INTERNAL = {
-    "airflow_provider_criteo.hooks.destination",
-    "airflow_provider_criteo.hooks.form",
-    "airflow_provider_criteo.hooks.observability",
-    "airflow_provider_criteo.hooks.settings",
-    "airflow_provider_criteo.hooks.waiting",
-    "airflow_provider_criteo.operators._arguments",
-    "airflow_provider_criteo.operators.lineage",
+    "airflow_provider_criteo.operators.base",
     "airflow_provider_criteo.operators.links",
-    "airflow_provider_criteo.operators.reattach",
     "airflow_provider_criteo.triggers.poller",
+    "airflow_provider_criteo.triggers.queue",
+    "airflow_provider_criteo.triggers.quota",
 }
 
 

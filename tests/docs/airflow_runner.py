@@ -54,7 +54,7 @@ def read_connections(connections: dict[str, str]) -> dict[str, Any]:
     """What the provider makes of each connection: its settings without secrets, or what is wrong."""
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_criteo.hooks.settings import ConnectionSettings
+    from airflow_provider_criteo.utils.connection import ConnectionSettings
 
     results: dict[str, Any] = {}
     for name, text in connections.items():

@@ -69,7 +69,7 @@ def test_the_readme_names_every_report_type() -> None:
 
 
 def test_the_connection_page_has_every_extra() -> None:
-    from airflow_provider_criteo.hooks.settings import EXTRAS
+    from airflow_provider_criteo.utils.connection import EXTRAS
 
     for page in (README, DOCS / "connection.md"):
         assert set(re.findall(r"extra `([a-z_]+)`", page.read_text())) == set(EXTRAS)
@@ -115,7 +115,9 @@ def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:
     cls = getattr(importlib.import_module(f"airflow_provider_criteo.{module}"), name)
     parameters = {
         name
-        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        for base in cls.__mro__
+        if base.__module__.startswith("airflow_provider_criteo")
+        for name, parameter in inspect.signature(base.__init__).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     text = (DOCS / "guides" / f"{page}.md").read_text()
@@ -126,7 +128,7 @@ def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:
 def test_the_metrics_page_has_every_metric() -> None:
     sources = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     counted = {f"criteo.{name}" for name in re.findall(r"\bcount\(\"(\w+)\"", sources)}
-    timed = set(re.findall(r"\"(criteo\.\w+)\"", (PACKAGE / "hooks" / "observability.py").read_text()))
+    timed = set(re.findall(r"\"(criteo\.\w+)\"", (PACKAGE / "utils" / "observability.py").read_text()))
     listed = {code_in(cell)[0] for cell in first_cells(section(DOCS / "observability.md", "Metrics")) if code_in(cell)}
     assert counted
     assert timed

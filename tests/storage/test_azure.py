@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, TransientError
-from airflow_provider_criteo.hooks.destination import Destination
 from airflow_provider_criteo.sandbox import Sandbox
+from airflow_provider_criteo.utils.destination import Destination
 from dev.system import accepts_connections, free_port
 
 for _module in ("adlfs", "airflow.providers.microsoft.azure.fs.adls"):
@@ -158,7 +158,7 @@ def test_a_connection_that_names_no_account(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AIRFLOW_CONN_WASB_NAMELESS", json.dumps(nameless))
 
     with pytest.raises(DestinationError, match="account_name") as raised:
-        Destination("abfs://lake/report.csv", "wasb_nameless").require_free()
+        Destination("abfs://lake/report.csv", "wasb_nameless").require_writable()
 
     assert "pip install" not in str(raised.value)
     assert KEY not in str(raised.value)

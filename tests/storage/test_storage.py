@@ -70,7 +70,6 @@ def test_a_file_system_without_hard_links(download: Download, tmp_path: Path, mo
         raise PermissionError("Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
 
     download(str(tmp_path / "report.csv"), overwrite=False)
 
@@ -219,9 +218,9 @@ def test_a_storage_that_is_not_installed_names_the_extra_to_install(
     code = """
 import sys
 sys.modules.update(dict.fromkeys(("s3fs", "gcsfs", "adlfs")))
-from airflow_provider_criteo.hooks.destination import Destination
+from airflow_provider_criteo.utils.destination import Destination
 try:
-    Destination(sys.argv[1]).require_free()
+    Destination(sys.argv[1]).require_writable()
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -237,7 +236,7 @@ except Exception as error:
 
 
 def test_a_scheme_that_no_one_knows(tmp_path: Path) -> None:
-    from airflow_provider_criteo.hooks.destination import Destination
+    from airflow_provider_criteo.utils.destination import Destination
 
     with pytest.raises(InvalidInputError, match="smb"):
-        Destination("smb://server/share/r.csv").require_free()
+        Destination("smb://server/share/r.csv").require_writable()

@@ -1,0 +1,83 @@
+"""Criteo at the socket, which answers by a script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import responses
+
+REPORT_ID = "6fedbce2-4cac-4418-a4d4-0466f76ce660"
+URL = "https://criteo.test"
+CONNECTION = json.dumps({"conn_type": "criteo", "host": URL, "login": "an-id", "password": "a-secret"})
+FILE = b'"advertiserId","clicks"\n1,7\n'
+
+Answer = tuple[int, Mapping[str, str], "str | Exception"]
+
+
+def job(status: str, *, message: str | None = None, problems: Any = (), warnings: Any = (), **headers: str) -> Answer:
+    """A job's description."""
+    attributes = {"exportId": REPORT_ID, "message": message, "status": status}
+    data = {"type": "ExportStatusModel", "attributes": attributes}
+    return 200, headers, json.dumps({"data": data, "errors": list(problems), "warnings": list(warnings)})
+
+
+def refusal(status: int, code: str = "", *, type: str = "", title: str = "No", **headers: str) -> Answer:
+    """An answer with a problem."""
+    problem = {"type": type, "code": code, "title": title}
+    return status, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps({"errors": [problem]})
+
+
+def lost(error: Exception) -> Answer:
+    """No answer."""
+    return 0, {}, error
+
+
+class ScriptedCriteo:
+    """Answers the calls of one report job.
+
+    :param now: the time, which is noted of every call.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.created = job("Pending")
+        self.script: list[Answer] = [job("Done")]
+        self.polls: list[tuple[float, str]] = []
+        self.creates: list[float] = []
+        self.downloads: list[float] = []
+        self.tokens = 0
+
+    def create(self, request: Any) -> Answer:
+        self.creates.append(self._now())
+        return self.created
+
+    def status(self, request: Any) -> Answer:
+        self.polls.append((self._now(), request.url.rpartition("/")[2]))
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def download(self, request: Any) -> Answer:
+        self.downloads.append(self._now())
+        return 200, {"Content-Type": "text/csv"}, FILE.decode()
+
+    def token(self, request: Any) -> Answer:
+        self.tokens += 1
+        token = {"access_token": f"token-{self.tokens}", "token_type": "Bearer", "expires_in": 900}
+        return 200, {}, json.dumps(token)
+
+    @contextmanager
+    def at_the_socket(self) -> Iterator[ScriptedCriteo]:
+        """In the place of the network, for as long as the block runs."""
+        routes = {
+            ("POST", r"/oauth2/token$"): self.token,
+            ("POST", r"/export$"): self.create,
+            ("GET", r"/report-jobs/[^/]+$"): self.status,
+            ("GET", r"/realtime-reports/[^/]+$"): self.download,
+        }
+        with responses.RequestsMock(assert_all_requests_are_fired=False) as network:
+            for (method, path), answer in routes.items():
+                network.add_callback(method, re.compile(re.escape(URL) + ".*" + path), answer)
+            yield self
