@@ -1,14 +1,9 @@
-"""A sensor's options mean the same in poke, reschedule and deferrable mode, and with the end from the trigger."""
+"""A sensor's options mean the same in poke, reschedule and deferrable mode. What Criteo answers: ``test_one_wait``."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -18,23 +13,29 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
-from airflow_provider_criteo.api.models import JobState, ReportJob
-from airflow_provider_criteo.exceptions import ReportExpiredError, ReportJobFailedError, error_to_json
-from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
-from airflow_provider_criteo.sandbox import Sandbox
-from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor, job_of
+from airflow_provider_criteo.api.models import JobState, Problem, ReportJob
+from airflow_provider_criteo.exceptions import (
+    ReportExpiredError,
+    ReportJobFailedError,
+    UnavailableError,
+    error_to_json,
+)
+from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
+from airflow_provider_criteo.utils.polling import job_of
+from tests.support.scripted_criteo import REPORT_ID, ScriptedCriteo, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance, as_stored
+from tests.support.virtual_time import VirtualTime
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke"},
     "reschedule": {"mode": "reschedule"},
     "deferrable": {"deferrable": True},
-    "end_from_trigger": {"deferrable": True, "end_from_trigger": True},
 }
 FLAGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -42,301 +43,179 @@ FLAGS: dict[str, dict[str, Any]] = {
     "never_fail": {"never_fail": True},
     "silent_fail": {"silent_fail": True},
 }
-TIMEOUT = 6
-
-SKIPPED = AirflowSkipException
-TIMED_OUT = AirflowSensorTimeout
-FAILED = ReportJobFailedError
+PENDING, DONE, FAILED, EXPIRED = job("Pending"), job("Done"), job("Failure"), job("Expired")
+DOWN = refusal(503)
+QUOTA = refusal(429, Retry_After="40")
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """A sandbox with a connection that leads to it, one that cannot be read, and one that nobody made."""
-    with Sandbox(rate_limit=None, cache=False) as sandbox, pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_UNREADABLE", "{no JSON")
-        yield sandbox
-
-
-def created(sandbox: Sandbox, **settings: Any) -> str:
-    """A new job; one that ends badly at once does so after the create."""
-    end = settings.pop("end", None)
-    sandbox.next_job(**settings)
-    create = CreateReportJobOperator(task_id="create", attributes={"advertiserIds": ["1"], "lookbackWindow": 60})
-    report_id: str = create.execute({"ti": TaskInstance()})
-    if end:
-        sandbox.finish(report_id, end, **BAD)
-    return report_id
-
-
-def sensor(report_id: str, **options: Any) -> ReportJobStatusSensor:
+def sensor(**options: Any) -> ReportJobStatusSensor:
+    arguments = {"report_id": REPORT_ID, "poke_interval": 20, "timeout": 120, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ReportJobStatusSensor(
-            task_id="wait", report_id=report_id, **{"poke_interval": 5, "timeout": TIMEOUT, **options}
-        )
+        return ReportJobStatusSensor(task_id="wait", **arguments)
 
 
-# What each event becomes
+def run(time: VirtualTime, **options: Any) -> Run:
+    return Run(lambda: sensor(**options), run=time.run, longest=1e6)
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that befalls a wait, and the end of the task with each flag: an exception, or the report id."""
+# What each end becomes by the flags
 
-    name: str
-    job: dict[str, Any]
-    ends: tuple[type[Exception] | None, ...]
-    conn_id: str = "criteo_default"
-    fault: str | None = None
-
-
-def ends(default: Any, soft_fail: Any, never_fail: Any, silent_fail: Any) -> tuple[Any, ...]:
-    return default, soft_fail, never_fail, silent_fail
-
-
-NEVER = {"pending_seconds": 3600}
-NOW = {"pending_seconds": 0}
-LATER = {"pending_seconds": 3}
-BAD = {"problems": [{"code": "invalid-timespan", "title": "Too long"}]}
-
-EVENTS = [
-    Event("the job is done", NOW, ends(None, None, None, None)),
-    Event("the job is done later", LATER, ends(None, None, None, None)),
-    Event("the job has failed", {**NEVER, "end": "Failure"}, ends(FAILED, SKIPPED, SKIPPED, FAILED)),
-    Event("the job fails later", {**LATER, **BAD, "outcome": "Failure"}, ends(FAILED, SKIPPED, SKIPPED, FAILED)),
-    Event("the job expires", {**LATER, "outcome": "Expired"}, ends(ReportExpiredError, SKIPPED, SKIPPED, ReportExpiredError)),
-    Event("the job never ends", NEVER, ends(TIMED_OUT, SKIPPED, TIMED_OUT, TIMED_OUT)),
-    Event("Criteo is down", NOW, ends(TIMED_OUT, SKIPPED, TIMED_OUT, TIMED_OUT), fault="http-500"),
-    Event("a connection that cannot be read", NOW, ends(Exception, Exception, SKIPPED, TIMED_OUT), "criteo_unreadable"),
-]  # fmt: skip
-
-CELLS = [(event, flag, mode) for event in EVENTS for flag in FLAGS for mode in MODES]
+ENDS: dict[str, tuple[list[Any], list[type[BaseException] | None]]] = {
+    "done": ([DONE], [None, None, None, None]),
+    "done later": ([PENDING, PENDING, DONE], [None, None, None, None]),
+    "failed": ([FAILED], [ReportJobFailedError, AirflowSkipException, AirflowSkipException, ReportJobFailedError]),
+    "failed later": (
+        [PENDING, FAILED],
+        [ReportJobFailedError, AirflowSkipException, AirflowSkipException, ReportJobFailedError],
+    ),
+    "expired": ([PENDING, EXPIRED], [ReportExpiredError, AirflowSkipException, AirflowSkipException, ReportExpiredError]),
+    "never ends": ([PENDING], [AirflowSensorTimeout, AirflowSkipException, AirflowSensorTimeout, AirflowSensorTimeout]),
+    "is down": ([DOWN], [AirflowSensorTimeout, AirflowSkipException, AirflowSensorTimeout, AirflowSensorTimeout]),
+}  # fmt: skip
 
 
-@dataclass
-class Outcome:
-    """How a task ended, after how many seconds, on how many workers."""
-
-    report_id: str
-    result: Any
-    error: Exception | None
-    seconds: float
-    workers: int
-    deferred: bool
-
-
-@pytest.fixture(scope="module")
-def outcomes(sandbox: Sandbox) -> Iterator[Callable[[Event, str, str], Outcome]]:
-    """How every cell ends: all of them at the same time."""
-    lock = threading.Lock()
-
-    def play(event: Event, flag: str, mode: str) -> Outcome:
-        with lock:
-            report_id = created(sandbox, **event.job)
-            if event.fault:
-                sandbox.fault("status", event.fault, times=None, report_id=report_id)
-        run = Run(lambda: sensor(report_id, criteo_conn_id=event.conn_id, **MODES[mode], **FLAGS[flag]))
-        began = time.monotonic()
-        try:
-            result, error = run.result(), None
-        except Exception as raised:  # noqa: BLE001 - it is what is looked at
-            result, error = None, raised
-        return Outcome(report_id, result, error, time.monotonic() - began, run.workers, bool(run.deferrals))
-
-    with ThreadPoolExecutor(len(CELLS)) as threads:
-        futures: dict[tuple[str, str, str], Future[Outcome]] = {
-            (event.name, flag, mode): threads.submit(play, event, flag, mode) for event, flag, mode in CELLS
-        }
-        yield lambda event, flag, mode: futures[event.name, flag, mode].result()
-
-
-@pytest.mark.parametrize(
-    ("event", "flag", "mode"), CELLS, ids=[f"{event.name}-{flag}-{mode}" for event, flag, mode in CELLS]
-)
-def test_what_each_event_becomes(
-    event: Event, flag: str, mode: str, outcomes: Callable[[Event, str, str], Outcome]
-) -> None:
-    outcome = outcomes(event, flag, mode)
-    right = event.ends[list(FLAGS).index(flag)]
-    if event.conn_id == "criteo_unreadable" and flag == "silent_fail" and outcome.deferred:
-        # To the triggerer, a connection that Airflow does not have is a definitive answer, if it comes in time.
-        right = (AirflowFailException, AirflowSensorTimeout)
-    if outcome.deferred and outcome.workers == 1 and right not in (None, SKIPPED):
-        # Without retries, a task that fails in the trigger ends there; the log has what Criteo said.
-        assert "failed from the trigger" in str(outcome.error)
-        return
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("end", ENDS)
+def test_what_each_end_becomes(end: str, flag: str, mode: str, criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script, ends = [*ENDS[end][0]], ENDS[end][1]
+    right = ends[list(FLAGS).index(flag)]
+    task = run(time, **MODES[mode], **FLAGS[flag])
     if right is None:
-        assert outcome.error is None
-        assert outcome.result == outcome.report_id
-    elif right is Exception:
-        assert outcome.error is not None
-        assert not isinstance(outcome.error, (AirflowFailException, AirflowSkipException, AirflowSensorTimeout))
-    else:
-        assert isinstance(outcome.error, right), repr(outcome.error)
-    if right is FAILED:
-        assert "invalid-timespan" in str(outcome.error)
-    if right is TIMED_OUT:
-        assert TIMEOUT - 1 <= outcome.seconds <= 3 * TIMEOUT
+        assert task.result() == REPORT_ID
+        return
+    with pytest.raises(right) as caught:
+        task.result()
+    assert type(caught.value) is right
 
 
-def test_workers_of_each_mode(outcomes: Callable[[Event, str, str], Outcome]) -> None:
-    event = next(event for event in EVENTS if event.name == "the job is done later")
-    assert {mode: outcomes(event, "default", mode).workers for mode in MODES} == {
-        "poke": 1,
-        "reschedule": 2,
-        "deferrable": 2,
-        "end_from_trigger": 1,
-    }
-
-
-# Resuming
-
-
-def resumed(flag: str, method: str, **kwargs: Any) -> Any:
-    return sensor("1", deferrable=True, **FLAGS[flag]).resume_execution(method, kwargs, {"ti": TaskInstance()})
-
-
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("flag", "error"),
-    [("default", TIMED_OUT), ("soft_fail", SKIPPED), ("never_fail", TIMED_OUT), ("silent_fail", TIMED_OUT)],
+    ("flag", "right"),
+    [("default", UnavailableError), ("soft_fail", UnavailableError), ("never_fail", AirflowSkipException)],
 )
-def test_a_trigger_that_airflow_times_out_is_a_timeout(flag: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        resumed(flag, "__fail__", error="Trigger timeout")
+def test_a_connection_that_is_not_there_ends_the_first_poll(
+    mode: str, flag: str, right: type[Exception], time: VirtualTime
+) -> None:
+    with pytest.raises(right, match=r"criteo_nowhere|never_fail"):
+        run(time, criteo_conn_id="criteo_nowhere", **MODES[mode], **FLAGS[flag]).result()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_silent_fail_waits_on_for_a_connection(
+    mode: str, time: VirtualTime, criteo: ScriptedCriteo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = criteo_connection(monkeypatch)
+    slept = []
+
+    def on_sleep(seconds: float) -> None:
+        slept.append(seconds)
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection)
+        time.seconds += seconds
+
+    monkeypatch.setattr("airflow_provider_criteo.utils.clock.CLOCK.sleep", on_sleep)
+    task = run(time, **MODES[mode], silent_fail=True)
+    task.on_deferral = lambda trigger: monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection)
+    assert task.result() == REPORT_ID
+
+
+def criteo_connection(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection, which is not there any more."""
+    import os
+
+    connection = os.environ["AIRFLOW_CONN_CRITEO_DEFAULT"]
+    monkeypatch.delenv("AIRFLOW_CONN_CRITEO_DEFAULT")
+    return connection
+
+
+def test_workers_of_each_mode(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    workers = {}
+    for mode in MODES:
+        criteo.script = [PENDING, PENDING, DONE]
+        task = run(time, **MODES[mode])
+        task.result()
+        workers[mode] = task.workers
+    assert workers == {"poke": 1, "reschedule": 3, "deferrable": 2}
+
+
+# How long
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("flag", "error"),
+    ("options", "error"),
     [
-        ("default", TaskDeferralError),
-        ("soft_fail", SKIPPED),  # in deferrable mode Airflow's soft_fail spares a broken trigger, too
-        ("never_fail", SKIPPED),
-        ("silent_fail", TaskDeferralError),
-    ],
-)
-def test_a_trigger_that_breaks(flag: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        resumed(flag, "__fail__", error="Trigger failure", traceback=["Traceback: it broke"])
-
-
-PENDING = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pending", "state": "pending"}
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        None,
-        {},
-        [],
-        "done",
-        7,
-        {"outcome": None},
-        {"outcome": "later"},
-        {"outcome": "ended"},
-        {"outcome": "ended", "job": None},
-        {"outcome": "ended", "job": {}},
-        {"outcome": "ended", "job": {**PENDING, "state": "odd"}},
-        {"outcome": "ended", "job": PENDING},
-        {"outcome": "refused"},
-        {"outcome": "refused", "error": {}},
-        {"outcome": "refused", "error": {"class": "SystemExit", "message": "no"}},
+        ({"timeout": 50}, AirflowSensorTimeout),
+        ({"timeout": timedelta(seconds=50)}, AirflowSensorTimeout),
+        ({"timeout": 3600, "execution_timeout": timedelta(seconds=50)}, AirflowTaskTimeout),
+        ({"timeout": 50, "execution_timeout": timedelta(hours=1)}, AirflowSensorTimeout),
+        ({"timeout": 50, "poke_interval": 3600}, AirflowSensorTimeout),
+        ({"timeout": 50, "poke_interval": 3600, "exponential_backoff": True}, AirflowSensorTimeout),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("flag", ["default", "soft_fail"])
-def test_an_event_that_says_nothing_is_no_success(event: Any, flag: str) -> None:
-    with pytest.raises(SKIPPED if flag == "soft_fail" else AirflowFailException):
-        resumed(flag, "execute_complete", event=event)
-
-
-@pytest.mark.parametrize(("retries", "ends_there"), [(0, True), (2, False)])
-def test_a_failure_ends_in_the_trigger_only_where_no_retry_would_follow(
-    sandbox: Sandbox, retries: int, ends_there: bool
+def test_the_time_bounds_the_wait_with_one_last_question(
+    mode: str, options: dict[str, Any], error: type[BaseException], criteo: ScriptedCriteo, time: VirtualTime
 ) -> None:
-    report_id = created(sandbox, pending_seconds=3, outcome="Failure")
-    run = Run(lambda: sensor(report_id, timeout=60, retries=retries, **MODES["end_from_trigger"]))
-    with pytest.raises(Exception, match="failed from the trigger" if ends_there else "ended as Failure") as caught:
-        run.result()
-    assert run.workers == (1 if ends_there else 2)
-    assert isinstance(caught.value, AirflowFailException) != ends_there
+    criteo.script = [PENDING]
+    began = time.now()
+    with pytest.raises(error, match="has not ended within 50 s"):
+        run(time, **MODES[mode], **options).result()
+    assert criteo.polls[-1][0] == began + 50
+    assert time.now() == began + 50
 
 
-# Intervals
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("flag", "right"), [("soft_fail", AirflowSkipException), ("never_fail", AirflowSkipException)])
+def test_an_execution_timeout_is_what_the_flags_say(
+    mode: str, flag: str, right: type[Exception], criteo: ScriptedCriteo, time: VirtualTime
+) -> None:
+    criteo.script = [PENDING]
+    with pytest.raises(right):
+        run(time, execution_timeout=timedelta(seconds=30), **MODES[mode], **FLAGS[flag]).result()
 
 
-@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
-@pytest.mark.parametrize("max_wait", [None, 6], ids=["no max_wait", "max_wait"])
-def test_exponential_backoff(gaps: Callable[[str, Any], list[float]], mode: str, max_wait: float | None) -> None:
-    """The interval doubles from poke_interval on, with up to as much jitter; max_wait caps it, and 5 s are the floor."""
-    measured = gaps(mode, max_wait)
-    assert len(measured) >= 3
-    assert all(gap > 4.5 for gap in measured)
-    late = 2.5  # how late a poll may come on a slow machine
-    if max_wait:
-        assert all(gap < max_wait + late for gap in measured)
-    else:
-        assert measured[0] < 5 + late
-        assert 4.5 < measured[1] < 10 + late
-        assert 9.5 < measured[2] < 20 + late
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_that_is_done_when_the_time_is_up_is_done(mode: str, criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [PENDING, PENDING, DONE]
+    run(time, timeout=30, **MODES[mode]).result()
+    assert [moment - criteo.polls[0][0] for moment, _ in criteo.polls] == [0, 20, 30]
 
 
-@pytest.fixture(scope="module")
-def gaps(sandbox: Sandbox) -> Iterator[Callable[[str, Any], list[float]]]:
-    """Seconds between the polls of a job that never ends, with exponential_backoff; all modes at the same time."""
-
-    def play(mode: str, max_wait: float | None) -> list[float]:
-        report_id = reports[mode, max_wait]
-        options = {"exponential_backoff": True, "max_wait": max_wait, "timeout": 45}
-        with pytest.raises(AirflowSensorTimeout):
-            Run(lambda: sensor(report_id, **options, **MODES[mode])).result()
-        polls = [record["time"] for record in sandbox.journal("status") if record["report_id"] == report_id]
-        return [after - before for before, after in pairwise(polls)][:3]
-
-    cases = [(mode, max_wait) for mode in ("poke", "reschedule", "deferrable") for max_wait in (None, 6)]
-    reports = {case: created(sandbox, **NEVER) for case in cases}
-    with ThreadPoolExecutor(len(cases)) as threads:
-        futures = {case: threads.submit(play, *case) for case in cases}
-        yield lambda mode, max_wait: futures[mode, max_wait].result()
-
-
-def test_a_timeout_is_for_the_whole_wait_across_reschedules_and_deferrals(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    began = time.time()
-    with pytest.raises(TaskDeferred) as deferred:
-        sensor(report_id, deferrable=True, timeout=timedelta(minutes=5)).execute({"ti": TaskInstance()})
-    trigger: Any = as_stored(deferred.value.trigger)
-    assert began + 300 <= trigger.end_time <= time.time() + 300
-    assert deferred.value.timeout is not None
-    assert deferred.value.timeout > timedelta(minutes=5)
-    long_ago = datetime.now(timezone.utc) - timedelta(minutes=6)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("max_wait", [None, 30], ids=["no max_wait", "max_wait"])
+def test_exponential_backoff(mode: str, max_wait: float | None, criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    """The interval doubles from half of poke_interval on, with up to as much jitter; max_wait caps it."""
+    criteo.script = [PENDING]
     with pytest.raises(AirflowSensorTimeout):
-        sensor(report_id, timeout=300).execute(
-            {"ti": TaskInstance(first_reschedule=long_ago), "task_reschedule_count": 9}
-        )
+        run(time, exponential_backoff=True, max_wait=max_wait, timeout=400, **MODES[mode]).result()
+    gaps = [round(later - earlier, 3) for (earlier, _), (later, _) in pairwise(criteo.polls)]
+    assert len(gaps) >= 4
+    for gap, shortest in zip(gaps[:3], (10, 20, 40), strict=False):
+        low, high = (min(value, max_wait or value) for value in (shortest, 2 * shortest))
+        assert low <= gap <= high
 
 
-def test_the_trigger_gets_what_the_sensor_was_given(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
+def test_the_floor_of_criteo_holds_for_a_short_max_wait_too(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [PENDING, PENDING, DONE]
+    run(time, exponential_backoff=True, max_wait=1).result()
+    assert criteo.polls[1][0] - criteo.polls[0][0] == 5
+
+
+def test_the_trigger_gets_what_the_sensor_was_given(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [PENDING]
     options = {"exponential_backoff": True, "max_wait": timedelta(minutes=2), "poke_interval": timedelta(seconds=30)}
     with pytest.raises(TaskDeferred) as deferred:
-        sensor(report_id, deferrable=True, timeout=300, never_fail=True, **options).execute({"ti": TaskInstance()})
+        sensor(deferrable=True, timeout=timedelta(minutes=5), api_version="preview", **options).execute(
+            {"ti": TaskInstance()}
+        )
     trigger: Any = as_stored(deferred.value.trigger)
     assert (trigger.poll_interval, trigger.exponential_backoff, trigger.max_wait) == (30.0, True, 120.0)
-    assert trigger.never_fail
-    assert not trigger.soft_fail
-    assert time.time() + 25 < trigger.first_poll_at < time.time() + 31
-
-
-def test_criteos_own_floor_holds_for_a_short_max_wait_too(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    with pytest.raises(TaskDeferred) as deferred:
-        sensor(report_id, deferrable=True, exponential_backoff=True, max_wait=1).execute({"ti": TaskInstance()})
-    trigger: Any = deferred.value.trigger
-    assert trigger.max_wait >= 5
-    with pytest.raises(AirflowRescheduleException) as again:
-        sensor(report_id, exponential_backoff=True, max_wait=1, timeout=60).execute({"ti": TaskInstance()})
-    assert (again.value.reschedule_date - datetime.now(timezone.utc)).total_seconds() > 4.5
+    assert (trigger.started, trigger.end_time) == (time.now(), time.now() + 300)
+    assert (trigger.report_id, trigger.api_version, trigger.then_download) == (REPORT_ID, "preview", False)
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout > timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(
@@ -361,54 +240,125 @@ def test_an_interval_close_to_the_workers_heartbeat_warns_in_reschedule_mode(
 # The quota
 
 
-def rescheduled_for(report_id: str, **options: Any) -> float:
+def rescheduled_for(time: VirtualTime, **options: Any) -> float:
     """Seconds until the task wants to come back."""
     with pytest.raises(AirflowRescheduleException) as again:
-        sensor(report_id, **options).execute({"ti": TaskInstance()})
-    return (again.value.reschedule_date - datetime.now(timezone.utc)).total_seconds()
+        sensor(timeout=3600, **options).execute({"ti": TaskInstance()})
+    return again.value.reschedule_date.timestamp() - time.now()
 
 
-def test_a_used_up_quota_sets_the_next_poke_after_the_reset_and_spreads_the_sensors(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    count = 12
-    sandbox.fault("status", "http-429-limit-and-reset", times=count, seconds=40, report_id=report_id)
-    waits = [rescheduled_for(report_id, timeout=3600) for _ in range(count)]
-    assert all(38 < wait < 40 + 60 + 2 for wait in waits)
+def test_a_used_up_quota_sets_the_next_poke_after_the_reset_and_spreads_the_sensors(
+    criteo: ScriptedCriteo, time: VirtualTime
+) -> None:
+    criteo.script = [QUOTA]
+    waits = [rescheduled_for(time) for _ in range(12)]
+    assert all(40 <= wait <= 40 + 60 for wait in waits)
     assert max(waits) - min(waits) > 15, "they come back together"
-    assert rescheduled_for(report_id, timeout=3600) < 6
 
 
-def test_a_used_up_quota_does_not_reach_beyond_the_timeout(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    sandbox.fault("status", "http-429-limit-and-reset", seconds=3000, report_id=report_id)
-    assert rescheduled_for(report_id, timeout=60) < 62
+def test_a_shorter_reset_than_the_interval_does_not_shorten_it(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [QUOTA]
+    assert rescheduled_for(time, poke_interval=300) == 300
 
 
-def test_a_used_up_quota_delays_the_triggers_first_poll(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    sandbox.fault("status", "http-429-limit-and-reset", seconds=40, report_id=report_id)
-    with pytest.raises(TaskDeferred) as deferred:
-        sensor(report_id, deferrable=True, timeout=3600).execute({"ti": TaskInstance()})
-    trigger: Any = deferred.value.trigger
-    assert trigger.first_poll_at > time.time() + 35
+def test_a_used_up_quota_delays_the_triggers_first_poll(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [QUOTA, DONE]
+    began = time.now()
+    run(time, deferrable=True).result()
+    assert criteo.polls[1][0] >= began + 40
 
 
-def test_a_shorter_reset_than_the_interval_does_not_shorten_it(sandbox: Sandbox) -> None:
-    report_id = created(sandbox, **NEVER)
-    sandbox.fault("status", "http-429-limit-and-reset", seconds=1, report_id=report_id)
-    assert rescheduled_for(report_id, timeout=3600, poke_interval=120) > 115
+# The connection
+
+
+@pytest.mark.parametrize("mode", ["reschedule", "deferrable"])
+def test_a_wait_outlives_a_connection_that_cannot_be_looked_up(
+    mode: str, criteo: ScriptedCriteo, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    criteo.script = [PENDING, DONE]
+    task = run(time, **MODES[mode])
+    ti = task.context["ti"]
+    connection = None
+
+    def take_away(seconds: float) -> None:
+        nonlocal connection
+        if connection is None:
+            connection = criteo_connection(monkeypatch)
+        elif ti.first_reschedule and time.now() - ti.first_reschedule.timestamp() > 50:
+            monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection)
+        time.seconds += seconds
+
+    if mode == "reschedule":
+        monkeypatch.setattr("airflow_provider_criteo.utils.clock.CLOCK.sleep", take_away)
+    else:
+        task.on_deferral = lambda trigger: criteo_connection(monkeypatch)
+        with pytest.raises(UnavailableError, match="cannot be looked up now: AirflowNotFoundException"):
+            task.result()
+        assert len(criteo.polls) == 1
+        return
+    assert task.result() == REPORT_ID
+
+
+# Resuming
+
+
+def resumed(flag: str, method: str, **kwargs: Any) -> Any:
+    return sensor(deferrable=True, **FLAGS[flag]).resume_execution(method, kwargs, {"ti": TaskInstance()})
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_trigger_that_airflow_times_out_is_a_timeout(flag: str) -> None:
+    with pytest.raises(AirflowSkipException if flag == "soft_fail" else AirflowSensorTimeout):
+        resumed(flag, "__fail__", error="Trigger timeout")
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_trigger_that_breaks(flag: str) -> None:
+    """In deferrable mode Airflow's ``soft_fail`` spares a broken trigger, too."""
+    with pytest.raises(AirflowSkipException if flag in ("soft_fail", "never_fail") else TaskDeferralError):
+        resumed(flag, "__fail__", error="Trigger failure", traceback=["Traceback: it broke"])
+
+
+PENDING_JOB = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pending", "state": "pending"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {},
+        [],
+        "done",
+        7,
+        {"outcome": None},
+        {"outcome": "later"},
+        {"outcome": "ended"},
+        {"outcome": "ended", "job": None},
+        {"outcome": "ended", "job": {}},
+        {"outcome": "ended", "job": {**PENDING_JOB, "state": "odd"}},
+        {"outcome": "ended", "job": PENDING_JOB},
+        {"outcome": "refused"},
+        {"outcome": "refused", "error": {}},
+        {"outcome": "refused", "error": {"class": "SystemExit", "message": "no"}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("flag", ["default", "soft_fail"])
+def test_an_event_that_says_nothing_is_no_success(event: Any, flag: str) -> None:
+    with pytest.raises(AirflowSkipException if flag == "soft_fail" else AirflowFailException):
+        resumed(flag, "execute_complete", event=event)
 
 
 @pytest.mark.parametrize("error_class", [api_exceptions.ReportExpiredError, api_exceptions.ReportJobFailedError])
 def test_an_error_out_of_a_trigger_has_what_a_callback_reads(
     error_class: type[api_exceptions.ReportJobFailedError],
 ) -> None:
-    job = ReportJob("1", "products", "Failure", JobState.FAILED, problems=(api_exceptions.Problem(code="too-long"),))
-    event = {"outcome": "refused", "error": json.loads(json.dumps(error_to_json(error_class(job))))}
+    ended = ReportJob("1", "products", "Failure", JobState.FAILED, problems=(Problem(code="too-long"),))
+    event = {"outcome": "refused", "error": json.loads(json.dumps(error_to_json(error_class(ended))))}
     with pytest.raises(error_class) as raised:
         job_of(event)
-    assert raised.value.job == job
-    assert raised.value.problems == job.problems
+    assert raised.value.job == ended
+    assert raised.value.problems == ended.problems
 
 
 def test_an_error_out_of_a_trigger_has_its_reason() -> None:
@@ -416,3 +366,10 @@ def test_an_error_out_of_a_trigger_has_its_reason() -> None:
     with pytest.raises(api_exceptions.PermissionDeniedError) as raised:
         job_of({"outcome": "refused", "error": error_to_json(error)})
     assert (raised.value.reason, raised.value.status_code) == (error.reason, 403)
+
+
+def test_the_first_reschedule_counts_for_the_timeout(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [PENDING]
+    long_ago = datetime.fromtimestamp(time.now() - 360, timezone.utc)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(timeout=300).execute({"ti": TaskInstance(first_reschedule=long_ago)})
