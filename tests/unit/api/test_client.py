@@ -197,9 +197,7 @@ def test_a_get_carries_no_token_to_another_host(client: CriteoClient, sandbox: S
 
 
 @responses.activate
-@pytest.mark.parametrize(
-    "target", ["http://127.0.0.1:1/x", "http://localhost/x", "http://api.criteo.com/x"]
-)
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1/x", "http://localhost/x", "http://api.criteo.com/x"])
 def test_a_redirect_from_https_to_http_is_refused(target: str) -> None:
     token_answer()
     responses.get(STATUS_URL, status=302, headers={"Location": target})
@@ -399,7 +397,9 @@ def test_a_ca_bundle_that_is_missing_is_named_and_nothing_was_sent(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     with CriteoClient("id", "secret", sleep=lambda seconds: None) as client:
-        with pytest.raises(TransientError, match=r"unset REQUESTS_CA_BUNDLE=.*missing\.pem; nothing was sent") as raised:
+        with pytest.raises(
+            TransientError, match=r"unset REQUESTS_CA_BUNDLE=.*missing\.pem; nothing was sent"
+        ) as raised:
             made(client)
     assert raised.value.sent is False
     assert "may exist" not in str(raised.value)
@@ -488,7 +488,10 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.parametrize("place", ECHOES)
 def test_a_secret_that_comes_back_outside_a_body_is_in_no_text(place: str, caplog: pytest.LogCaptureFixture) -> None:
     told = ""
-    with RawServer(ECHOES[place]("s3cr+t-of=the")) as server, client_of(server, client_secret="s3cr+t-of=the") as client:
+    with (
+        RawServer(ECHOES[place]("s3cr+t-of=the")) as server,
+        client_of(server, client_secret="s3cr+t-of=the") as client,
+    ):
         try:
             told = repr(client.get_report_job("1"))
         except TransientError as error:
