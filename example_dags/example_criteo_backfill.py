@@ -1,7 +1,7 @@
 """
 ### One report per day
 
-Each run reports its own data interval and overwrites its own file, so that a backfill or a cleared run is safe:
+Each run reports the day of its data interval and overwrites its own file, so that a backfill or a cleared run is safe:
 
     airflow backfill create --dag-id example_criteo_backfill --from-date 2026-11-01 --to-date 2026-11-07
 """
@@ -30,16 +30,17 @@ with DAG(
 ):
     ReportToObjectStorageOperator(
         task_id="report",
-        report_type="products",
+        report_type="rm-performance",
+        # Whole days, the last one included: the same day twice is that day.
         attributes={
-            "advertiserIds": ["123"],
-            "startDate": "{{ data_interval_start | ds }}T00:00:00Z",
-            "endDate": "{{ data_interval_end | ds }}T00:00:00Z",
-            "dimensions": ["AdvertiserId", "ProductId"],
-            "metrics": ["Clicks", "Displays", "Cost"],
-            "fileFormat": "csv",
+            "startDate": "{{ data_interval_start | ds }}",
+            "endDate": "{{ data_interval_start | ds }}",
+            "filters": {"accountIds": ["7"]},
+            "dimensions": ["date", "accountId"],
+            "metrics": ["impressions", "clicks", "spend"],
+            "format": "csv",
         },
-        destination=LAKE + "/products/day={{ data_interval_start | ds }}/report.csv",
+        destination=LAKE + "/performance/day={{ data_interval_start | ds }}/report.csv",
         deferrable=True,
         poke_interval=15,
     )

@@ -16,12 +16,14 @@ from airflow_provider_criteo.transfers.report_to_object_storage import ReportToO
 LAKE = os.environ.get("CRITEO_LAKE", "file:///tmp/criteo")
 
 OCTOBER = {"startDate": pendulum.date(2026, 10, 1), "endDate": pendulum.date(2026, 10, 28)}
+WEEKS = {"startDate": pendulum.date(2026, 10, 5), "endDate": pendulum.date(2026, 11, 1)}  # Monday to Sunday
 CAMPAIGNS = {**OCTOBER, "dimensions": ["date", "campaignId"], "metrics": ["impressions", "clicks"]}
 PERFORMANCE = {**OCTOBER, "filters": {"accountIds": ["7"]}, "dimensions": ["date"], "metrics": ["clicks"]}
 SUPPLY = {**OCTOBER, "supplyAccountIds": ["7"], "dimensions": ["date"], "metrics": ["fillRate"]}
 
 ATTRIBUTES = {
     "mpo-realtime": {"advertiserIds": ["123"], "lookbackWindow": 60},
+    # Without an end: Criteo's default is the last complete day.
     "mpo-products": {"advertiserIds": ["123"], "startDate": OCTOBER["startDate"], "fileFormat": "csv"},
     "products": {"advertiserIds": ["123"], **OCTOBER},
     "statistics": {"advertiserIds": ["123"], **OCTOBER, "dimensions": ["AdvertiserId"], "metrics": ["Clicks"]},
@@ -48,7 +50,7 @@ ATTRIBUTES = {
     "rm-sellers-catalog": {"sellers": [{"retailerId": "1", "sellerId": "2"}]},
     "rm-share-of-voice": {**OCTOBER, "accountId": "7", "dimensions": ["date"], "metrics": ["impressions"]},
     "rm-digital-shelf-intelligence": {
-        **OCTOBER,
+        **WEEKS,
         "accountId": "7",
         "aggregationLevel": "brand",
         "metrics": ["salesIndex"],

@@ -1,8 +1,10 @@
 """
 ### One report per advertiser
 
-One mapped task per advertiser, under a pool, so that no more than its slots create and download at once. The waits
-hold no slot: all of them share one poller in the triggerer, which keeps within Criteo's quota.
+One mapped task per advertiser. The waits hold no worker: all of them share one queue in the triggerer, which keeps within
+Criteo's quota. A pool that counts deferred tasks bounds what is under way; it works without, too:
+
+    airflow pools set criteo 40 "Criteo reports under way" --include-deferred
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ with DAG(
 ):
     ReportToObjectStorageOperator.partial(
         task_id="report",
-        report_type="products",
+        report_type="statistics",
         deferrable=True,
         poke_interval=15,
         pool=os.environ.get("CRITEO_POOL", "default_pool"),
@@ -37,12 +39,13 @@ with DAG(
             {
                 "attributes": {
                     "advertiserIds": [advertiser],
-                    "startDate": pendulum.datetime(2026, 10, 1, tz="UTC"),
-                    "endDate": pendulum.datetime(2026, 10, 31, tz="UTC"),
-                    "dimensions": ["AdvertiserId", "ProductId"],
-                    "metrics": ["Clicks", "Cost"],
+                    # Dates, not times of day: October to the end of its last day.
+                    "startDate": pendulum.date(2026, 10, 1),
+                    "endDate": pendulum.date(2026, 10, 31),
+                    "dimensions": ["AdvertiserId", "Day"],
+                    "metrics": ["Clicks", "AdvertiserCost"],
                 },
-                "destination": f"{LAKE}/example_criteo_many_advertisers/{advertiser}.csv",
+                "destination": f"{LAKE}/example_criteo_many_advertisers/{advertiser}.json",
             }
             for advertiser in ADVERTISERS
         ]
