@@ -133,7 +133,8 @@ class TokenSource:
         self._secrets = self._pattern()
 
     def _pattern(self) -> re.Pattern[str]:
-        kept = {self._credentials.client_secret, self._credentials.refresh_token or "", *self._seen}
+        refresh_tokens = {self._credentials.refresh_token or "", self._refresh_token or ""}
+        kept = {self._credentials.client_secret, *refresh_tokens, *self._seen}
         # As it is, and as it stands in a URL or a form.
         forms = {
             form
@@ -186,8 +187,8 @@ class TokenSource:
         newest = fetch.refresh_tokens.newest() if fetch.refresh_tokens else None
         if newest and newest != self._refresh_token:
             fetch.mask(newest)
-            self._remember(newest)
             self._refresh_token = newest
+            self._remember(newest)
 
     def _keep_rotated(self, refresh_token: object, fetch: TokenFetch) -> None:
         if self._credentials.grant_type != "refresh_token" or not isinstance(refresh_token, str) or not refresh_token:

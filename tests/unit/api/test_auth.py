@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import responses
 
-from airflow_provider_criteo.api.auth import Credentials
+from airflow_provider_criteo.api.auth import Credentials, TokenFetch, TokenSource
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
@@ -57,18 +57,55 @@ def test_another_secret_or_host_is_another_token(fresh_sandbox: Sandbox, make_cl
     assert tokens_fetched(fresh_sandbox) == 3
 
 
-def test_a_token_is_renewed_before_its_time_is_over(fresh_sandbox: Sandbox, make_client: Any) -> None:
-    fresh_sandbox.configure(expires_in=2, token_lifetime=60)
-    client = make_client(fresh_sandbox)
-    report_id = made(client)
-    began = time.monotonic()
-    client.get_report_job(report_id)
-    if time.monotonic() - began < 1.5:
-        assert tokens_fetched(fresh_sandbox) == 1
-    time.sleep(max(0.0, began + 1.85 - time.monotonic()))  # a tenth of its life early
-    client.get_report_job(report_id)
-    assert tokens_fetched(fresh_sandbox) == 2
-    assert {call["status"] for call in fresh_sandbox.journal("status")} == {200}
+@pytest.mark.parametrize(("lifetime", "early"), [(900, 60), (100, 10), (1, 0.1)])
+def test_a_token_is_renewed_before_its_time_is_over(
+    lifetime: float, early: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    source = TokenSource(Credentials("id", "secret"), "https://api.criteo.com")
+    fetch = Fetch({"access_token": "first-token", "expires_in": lifetime}, {"access_token": "second-token"})
+    assert source.token(fetch) == "first-token"
+    now += lifetime - early - 0.01
+    assert source.token(fetch) == "first-token"
+    now += 0.02
+    assert source.token(fetch) == "second-token"
+
+
+class Fetch(TokenFetch):
+    """A token call that is answered with these, the last one for ever."""
+
+    def __init__(self, *replies: dict[str, Any]) -> None:
+        super().__init__((1.0, 1.0), "agent", lambda secret: None)
+        self._replies = list(replies)
+        self.forms: list[dict[str, str]] = []
+
+    def __call__(self, url: str, form: dict[str, str], redact: Any) -> dict[str, Any]:
+        self.forms.append(form)
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+
+def test_a_refresh_token_is_sent_for_its_own_grant_alone() -> None:
+    fetch = Fetch({"access_token": "a-token"})
+    for grant_type in ("client_credentials", "refresh_token"):
+        TokenSource(Credentials("id", "secret", grant_type, "refresh me"), "https://x").token(fetch)
+    assert ["refresh_token" in form for form in fetch.forms] == [False, True]
+
+
+def test_the_rotated_refresh_token_in_use_is_never_forgotten() -> None:
+    replies = [{"access_token": f"access-{n}", "refresh_token": "rotated-refresh"} for n in range(40)]
+    source = TokenSource(Credentials("id", "secret", "refresh_token", "first-refresh"), "https://x")
+    fetch = Fetch(*replies)
+    token = source.token(fetch)
+    for _ in range(39):
+        token = source.token(fetch, rejected=token)
+    assert source.redact(f"rotated-refresh first-refresh {token}") == "*** *** ***"
+
+
+@pytest.mark.parametrize("secret", ["data", "e", "a"])
+def test_a_secret_that_is_too_short_to_be_one_changes_no_text(secret: str) -> None:
+    source = TokenSource(Credentials("id", secret), "https://x")
+    assert source.redact("the data are here") == "the data are here"
 
 
 @pytest.mark.parametrize(
@@ -91,11 +128,9 @@ def test_a_lifetime_that_is_none_is_the_documented_one(fault: str, fresh_sandbox
 
 
 def test_an_expired_token_is_replaced_once_and_the_call_made_again(fresh_sandbox: Sandbox, make_client: Any) -> None:
-    fresh_sandbox.configure(token_lifetime=0.5)  # less than it says
     client = make_client(fresh_sandbox)
     report_id = made(client)
-    fresh_sandbox.configure(token_lifetime=900)
-    time.sleep(0.6)
+    fresh_sandbox.fault("status", "token-expired")
     assert client.get_report_job(report_id).report_id == report_id
     assert [call["status"] for call in fresh_sandbox.journal("status")] == [401, 200]
     assert tokens_fetched(fresh_sandbox) == 2
@@ -120,16 +155,15 @@ def test_a_revoked_token_is_replaced_on_every_call(
     assert len(fresh_sandbox.jobs()) == (2 if call == "create" else 1)
 
 
-def test_a_token_that_is_revoked_during_a_wait(fresh_sandbox: Sandbox, make_client: Any) -> None:
-    fresh_sandbox.configure(pending_seconds=1)
-    client = make_client(fresh_sandbox)
+def test_a_token_that_is_revoked_during_a_wait(sandbox: Sandbox, make_client: Any) -> None:
+    def sleep(seconds: float) -> None:
+        sandbox.revoke_tokens()
+        sandbox.finish(report_id)
+
+    client = make_client(sandbox, sleep=sleep)
     report_id = made(client)
-    revoke = threading.Timer(0.4, fresh_sandbox.revoke_tokens)
-    revoke.start()
-    assert client.wait_for_report_job(report_id, poll_interval=0.1, timeout=20).state is JobState.DONE
-    revoke.join()
-    assert [call["status"] for call in fresh_sandbox.journal("status")].count(401) == 1
-    assert tokens_fetched(fresh_sandbox) == 2
+    assert client.wait_for_report_job(report_id, timeout=20).state is JobState.DONE
+    assert [call["status"] for call in sandbox.journal("status")] == [200, 401, 200]
 
 
 def test_a_token_that_is_never_accepted_is_tried_twice(fresh_sandbox: Sandbox, make_client: Any) -> None:
@@ -161,7 +195,7 @@ def test_one_of_many_threads_gets_the_token_while_the_others_wait(fresh_sandbox:
     with ThreadPoolExecutor(1) as pool:
         polls = pool.submit(polls_of_many, client, report_id)
         fresh_sandbox.wait_held("token")
-        time.sleep(0.3)  # for a second token call to come, if there were one
+        time.sleep(0.05)  # for a second token call to come, if there were one
         fresh_sandbox.release("token")
         assert len(polls.result(20)) == THREADS
     assert tokens_fetched(fresh_sandbox) == 2
@@ -206,7 +240,7 @@ def test_a_rotated_refresh_token_is_used_from_then_on_by_every_client(
     assert tokens_fetched(own_sandbox) == 3
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 3
-    assert all("store the new one" in warning and own_sandbox.client_id in warning for warning in warnings)
+    assert all("refresh_token_variable" in warning and own_sandbox.client_id in warning for warning in warnings)
     assert not any(secret in caplog.text for secret in masked)
     assert len(set(masked)) == 6  # three access and three refresh tokens
 
@@ -245,7 +279,7 @@ def test_token_errors_are_rfc_6749s(
     with pytest.raises(CriteoApiError) as raised:
         client.get_report_job(report_id)
     assert type(raised.value) is expected
-    assert f"[authentication] {code}: Because of this (instance: https://" in str(raised.value)
+    assert f"{code}: Because of this (instance: https://" in str(raised.value)
     assert str(raised.value).startswith("POST /oauth2/token was answered")
     if expected is AuthenticationError:
         assert "check the client id (login), the client secret (password) and the host" in str(raised.value)
@@ -429,11 +463,11 @@ def test_credentials_do_not_show_their_secrets() -> None:
 @pytest.mark.parametrize(
     ("credentials", "said"),
     [
-        (("", "s"), "client id (login) is empty"),
-        (("id", ""), "client secret (password) is empty"),
+        (("", "s"), "login: the client id is missing"),
+        (("id", ""), "password: the client secret is missing"),
         (("id", "s", "client_credential"), "did you mean 'client_credentials'?"),
         (("id", "s", "password"), "valid: client_credentials, refresh_token"),
-        (("id", "s", "refresh_token"), "refresh_token is empty"),
+        (("id", "s", "refresh_token"), "refresh_token is missing"),
     ],
 )
 def test_credentials_that_cannot_be_right_are_named(credentials: tuple[str, ...], said: str) -> None:
