@@ -31,7 +31,8 @@ def jittered(seconds: float) -> float:
 class Retry:
     """Makes a call again where that helps: four tries in all, and some time for a used-up quota.
 
-    :param quota_wait: seconds to wait in all for a used-up quota, or a service that says when to come back.
+    :param quota_wait: seconds to wait in all for a used-up quota; a service that says when to come back is waited for
+        as long as a used-up quota usually is.
     :param again: whether a passing fault allows another try.
     :param sleep: waits for so many seconds.
     """
@@ -43,7 +44,8 @@ class Retry:
         again: Callable[[TransientError], bool] = lambda error: True,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self._told_wait_left = quota_wait
+        self._quota_wait_left = quota_wait
+        self._told_wait_left = LONGEST_QUOTA_WAIT
         self._again = again
         self._sleep = sleep
         self._failures = 0
@@ -65,10 +67,13 @@ class Retry:
         if isinstance(error, TransientError) and (self._failures >= _TRIES or not self._again(error)):
             raise error
         wait = backoff(self._failures)
-        if error.retry_after is not None or isinstance(error, RateLimitError):
+        if isinstance(error, RateLimitError):
             wait = jittered(max(error.retry_after or 0.0, wait))
+            self._quota_wait_left -= wait
+        elif error.retry_after is not None:
+            wait = jittered(max(error.retry_after, wait))
             self._told_wait_left -= wait
-        if self._told_wait_left < 0:
+        if min(self._quota_wait_left, self._told_wait_left) < 0:
             raise error
         log.warning("%s\nTrying again in %.0f s", error, wait)
         return wait

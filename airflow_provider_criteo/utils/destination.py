@@ -67,8 +67,8 @@ class Destination:
         folder = next(parent for parent in path.parents if parent.exists())
         if not folder.is_dir():
             raise NotADirectoryError(f"{str(folder)!r} is a file")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"the folder {str(folder)!r} cannot be written to")
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # what permissions say is not all: root, read-only and network file systems
 
     def _require_free(self) -> None:
         if not self._overwrite and (self._local or self._object_path()).exists():

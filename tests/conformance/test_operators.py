@@ -25,6 +25,14 @@ ARGUMENTS = {
     "api_version": "{{ params.api_version }}",
     "destination": "{{ params.destination }}",
     "destination_conn_id": "{{ params.destination_conn_id }}",
+    "output_format": "{{ params.output_format }}",
+    "compression": "{{ params.compression }}",
+    "column_types": {"Clicks": "{{ params.type }}"},
+    "columns": ["{{ params.column }}"],
+    "extra_columns": {"day": "{{ params.day }}"},
+    "partition_by": "{{ params.partition_by }}",
+    "on_row_cap": "{{ params.on_row_cap }}",
+    "on_empty": "{{ params.on_empty }}",
 }
 
 

@@ -45,6 +45,8 @@ class ScriptedCriteo:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.created = job("Pending")
+        self.create_script: list[Answer] = []
+        self.download_script: list[Answer] = []
         self.script: list[Answer] = [job("Done")]
         self.polls: list[tuple[float, str]] = []
         self.creates: list[float] = []
@@ -53,7 +55,7 @@ class ScriptedCriteo:
 
     def create(self, request: Any) -> Answer:
         self.creates.append(self._now())
-        return self.created
+        return self.create_script.pop(0) if self.create_script else self.created
 
     def status(self, request: Any) -> Answer:
         self.polls.append((self._now(), request.url.rpartition("/")[2]))
@@ -61,6 +63,8 @@ class ScriptedCriteo:
 
     def download(self, request: Any) -> Answer:
         self.downloads.append(self._now())
+        if self.download_script:
+            return self.download_script.pop(0)
         return 200, {"Content-Type": "text/csv"}, FILE.decode()
 
     def token(self, request: Any) -> Answer:

@@ -1,9 +1,9 @@
-"""The three steps in one task: how many workers it takes, how it waits for a quota, what it leaves behind."""
+"""The three steps in one task: how many workers and calls it takes, how it waits for a quota, what it leaves behind."""
 
 from __future__ import annotations
 
+import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,134 +13,233 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferr
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, RateLimitError, ReportJobFailedError
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from airflow_provider_criteo.utils.clock import CLOCK
+from tests.support.scripted_criteo import FILE, ScriptedCriteo, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance
+from tests.support.virtual_time import VirtualTime
 
 ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
+PENDING, DONE = job("Pending"), job("Done")
+QUOTA = refusal(429, type="quota", Retry_After="40")
 
 
-def run(destination: Path | str, **options: Any) -> Run:
-    return Run(
-        lambda: ReportToObjectStorageOperator(
-            task_id="report",
-            destination=str(destination),
-            **{"attributes": ATTRIBUTES, "poke_interval": 5, "timeout": 60, **options},
-        )
-    )
+def make(destination: Path | str, **options: Any) -> ReportToObjectStorageOperator:
+    arguments = {"attributes": ATTRIBUTES, "poke_interval": 20, "timeout": 300, **options}
+    return ReportToObjectStorageOperator(task_id="report", destination=str(destination), **arguments)
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_job_that_is_done_at_once_takes_one_worker(criteo_sandbox: Sandbox, tmp_path: Path, deferrable: bool) -> None:
-    task = run(tmp_path / "report.csv", deferrable=deferrable)
+@pytest.fixture
+def run(time: VirtualTime, tmp_path: Path) -> Any:
+    """Makes a run of the task, in virtual time."""
+
+    def run(destination: Path | str = tmp_path / "report.csv", **options: Any) -> Run:
+        return Run(lambda: make(destination, **options), run=time.run, longest=1e6)
+
+    return run
+
+
+DEFERRABLE = pytest.mark.parametrize("deferrable", [False, True])
+
+
+@DEFERRABLE
+def test_a_job_that_is_done_at_once_takes_one_worker_and_two_calls(
+    criteo: ScriptedCriteo, tmp_path: Path, run: Any, deferrable: bool
+) -> None:
+    criteo.created = DONE
+    task = run(deferrable=deferrable)
     assert task.result() == str(tmp_path / "report.csv")
-    assert task.workers == 1
-    assert task.context["ti"].xcoms["report_file"]["size_bytes"] == (tmp_path / "report.csv").stat().st_size
+    assert (tmp_path / "report.csv").read_bytes() == FILE
+    assert task.context["ti"].xcoms["report_file"]["size_bytes"] == len(FILE)
+    assert (task.workers, len(criteo.creates), len(criteo.polls), len(criteo.downloads)) == (1, 1, 0, 1)
 
 
 @pytest.mark.parametrize(("deferrable", "workers"), [(False, 1), (True, 2)])
-def test_workers_of_a_wait(criteo_sandbox: Sandbox, tmp_path: Path, deferrable: bool, workers: int) -> None:
-    criteo_sandbox.configure(pending_seconds=3)
-    task = run(tmp_path / "report.csv", deferrable=deferrable)
+def test_a_wait_takes_one_call_a_poll(criteo: ScriptedCriteo, run: Any, deferrable: bool, workers: int) -> None:
+    criteo.script = [PENDING, DONE]
+    task = run(deferrable=deferrable)
     task.result()
     assert task.workers == workers
-    assert len(criteo_sandbox.jobs()) == 1
+    assert [round(moment - criteo.creates[0]) for moment, _ in criteo.polls] == [20, 40]
+    assert (len(criteo.creates), len(criteo.downloads)) == (1, 1)
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_failed_job_is_told_and_leaves_nothing(criteo_sandbox: Sandbox, tmp_path: Path, deferrable: bool) -> None:
+@DEFERRABLE
+def test_a_failed_job_is_told_and_leaves_nothing(
+    criteo: ScriptedCriteo, tmp_path: Path, run: Any, deferrable: bool
+) -> None:
     problems = [{"code": "invalid-timespan", "title": "The time span is too long.", "type": "validation"}]
-    criteo_sandbox.configure(pending_seconds=3, outcome="Failure", message="No.", problems=problems)
+    criteo.script = [job("Failure", message="No.", problems=problems)]
     with pytest.raises(ReportJobFailedError, match=r"ended as Failure: No\.\n  \[validation\] invalid-timespan"):
-        run(tmp_path / "report.csv", deferrable=deferrable).result()
+        run(deferrable=deferrable).result()
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_timeout_ends_the_wait(criteo_sandbox: Sandbox, tmp_path: Path, deferrable: bool) -> None:
-    criteo_sandbox.configure(pending_seconds=3600)
-    began = time.monotonic()
+@DEFERRABLE
+def test_a_timeout_ends_the_wait(criteo: ScriptedCriteo, time: VirtualTime, run: Any, deferrable: bool) -> None:
+    criteo.script = [PENDING]
     with pytest.raises(AirflowSensorTimeout):
-        run(tmp_path / "report.csv", deferrable=deferrable, timeout=6).result()
-    assert time.monotonic() - began < 12
+        run(deferrable=deferrable, timeout=50).result()
+    assert time.now() == criteo.creates[0] + 50 == criteo.polls[-1][0]
 
 
-def test_a_worker_that_waits_polls_once_more_when_its_time_is_up(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
-    criteo_sandbox.configure(pending_seconds=6)
-    run(tmp_path / "report.csv", deferrable=False, timeout=8).result()
-    polls = [call["time"] for call in criteo_sandbox.journal("status")]
-    assert polls[1] - polls[0] < 4.5
+# The quota
 
 
-def test_a_used_up_creation_quota_is_waited_for_without_a_worker(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
-    criteo_sandbox.fault("create", "http-429-limit-and-reset", seconds=3)
-    task = run(tmp_path / "report.csv", deferrable=True)
-    began = time.monotonic()
+def deferred_to(task: Run) -> list[tuple[str, str]]:
+    return [(type(one.trigger).__name__, getattr(one.trigger, "call", "")) for one in task.deferrals]
+
+
+def test_a_used_up_creation_quota_is_waited_for_without_a_worker(
+    criteo: ScriptedCriteo, time: VirtualTime, run: Any
+) -> None:
+    criteo.create_script = [QUOTA, DONE]
+    task = run(deferrable=True)
     task.result()
-    assert time.monotonic() - began > 2
-    assert [type(deferral.trigger).__name__ for deferral in task.deferrals] == ["TimeDeltaTrigger"]
+    assert deferred_to(task) == [("QuotaTurnTrigger", "create")]
+    assert 40 <= criteo.creates[1] - criteo.creates[0] <= 42
     assert task.workers == 2
 
 
+def test_a_used_up_quota_at_the_download_goes_back_to_the_queue_with_the_job(
+    criteo: ScriptedCriteo, time: VirtualTime, run: Any
+) -> None:
+    criteo.download_script = [QUOTA]
+    task = run(deferrable=True)
+    task.result()
+    assert deferred_to(task) == [("ReportJobTrigger", ""), ("QuotaTurnTrigger", "download")]
+    assert 40 <= criteo.downloads[1] - criteo.downloads[0] <= 42
+    assert len(criteo.polls) == 1
+
+
+def test_a_deferrable_task_never_sleeps_on_a_worker(
+    criteo: ScriptedCriteo, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(CLOCK, "sleep", slept.append)
+    criteo.create_script, criteo.script, criteo.download_script = [QUOTA, PENDING], [QUOTA, PENDING, DONE], [QUOTA]
+    task = run(deferrable=True)
+    task.result()
+    assert (len(criteo.creates), len(criteo.downloads), task.workers) == (2, 2, 4)
+    assert not slept
+
+
+def test_a_worker_sleeps_for_the_quota_if_it_may(criteo: ScriptedCriteo, run: Any) -> None:
+    criteo.create_script = [QUOTA, DONE]
+    task = run(deferrable=False)
+    task.result()
+    assert task.workers == 1
+    assert 40 <= criteo.creates[1] - criteo.creates[0] <= 45
+
+
 def test_a_creation_quota_that_stays_used_up_is_not_waited_for_beyond_the_timeout(
-    criteo_sandbox: Sandbox, tmp_path: Path
+    criteo: ScriptedCriteo, time: VirtualTime, run: Any
 ) -> None:
-    criteo_sandbox.fault("create", "http-429-limit-and-reset", times=None, seconds=3)
-    task = run(tmp_path / "report.csv", deferrable=True, timeout=10)
-    with pytest.raises(RateLimitError, match="resets at"):
-        task.result()
-    assert 2 <= task.workers <= 4
+    criteo.create_script = [QUOTA] * 50
+    began = time.now()
+    with pytest.raises(RateLimitError, match="the quota"):
+        run(deferrable=True, timeout=100).result()
+    assert len(criteo.creates) <= 3
+    assert time.now() - began <= 100
 
 
+@DEFERRABLE
 def test_a_creation_quota_that_resets_after_the_timeout_is_raised_at_once(
-    criteo_sandbox: Sandbox, tmp_path: Path
+    criteo: ScriptedCriteo, time: VirtualTime, run: Any, deferrable: bool
 ) -> None:
-    criteo_sandbox.fault("create", "http-429-limit-and-reset", times=None, seconds=600)
-    for deferrable in (False, True):
-        with pytest.raises(RateLimitError, match="resets at"):
-            run(tmp_path / "report.csv", deferrable=deferrable, timeout=60).result()
+    criteo.create_script = [refusal(429, Retry_After="600")] * 9
+    began = time.now()
+    with pytest.raises(RateLimitError, match="resets at"):
+        run(deferrable=deferrable, timeout=60).result()
+    assert time.now() == began
 
 
-def test_a_creation_quota_may_be_waited_for_up_to_the_timeout(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
-    criteo_sandbox.fault("create", "http-429-limit-and-reset", times=None, seconds=600)
-    task = ReportToObjectStorageOperator(
-        task_id="report", attributes=ATTRIBUTES, destination=str(tmp_path / "x.csv"), deferrable=True
-    )
+def test_a_mapped_task_beyond_the_first_window_asks_the_queue_first(criteo: ScriptedCriteo, run: Any) -> None:
+    criteo.created = DONE
+    for index, queues in ((-1, 0), (39, 0), (40, 1)):
+        task = run(deferrable=True)
+        task.context["ti"].map_index = index
+        task.result()
+        assert len(task.deferrals) == queues
+    task = run(deferrable=False)
+    task.context["ti"].map_index = 40
+    task.result()
+    assert not task.deferrals
+
+
+def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(
+    criteo: ScriptedCriteo, time: VirtualTime, tmp_path: Path
+) -> None:
+    """Airflow's ``dag.test()`` drops a deferral's arguments: what goes on is in the event."""
+    criteo.create_script = [QUOTA] * 9
+    task = make(tmp_path / "x.csv", deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
         task.execute({"ti": TaskInstance()})
-    assert deferred.value.method_name == "execute_after_reset"
-    resumed = getattr(task, deferred.value.method_name)
+    trigger: Any = deferred.value.trigger
+    end_time = trigger.end_time
+    time.sleep(50)
+    event = {"outcome": "turn", "carried": json.loads(json.dumps(trigger.carried))}
     with pytest.raises(TaskDeferred) as again:
-        resumed({"ti": TaskInstance()}, event=None, **(deferred.value.kwargs or {}))
-    assert again.value.kwargs == deferred.value.kwargs
+        getattr(task, deferred.value.method_name)({"ti": TaskInstance()}, event=event)
+    trigger = again.value.trigger
+    assert (trigger.end_time, trigger.due) == (end_time, end_time - 300)
 
 
-def test_a_destination_that_must_not_be_replaced_is_looked_at_before_a_job_is_made(
-    criteo_sandbox: Sandbox, tmp_path: Path
+def test_a_service_that_says_when_to_come_back_is_heeded_by_a_deferrable_task_too(
+    criteo: ScriptedCriteo, run: Any
 ) -> None:
+    criteo.create_script = [refusal(503, Retry_After="3"), DONE]
+    run(deferrable=True).result()
+    assert criteo.creates[1] - criteo.creates[0] >= 3
+
+
+# The destination, before a job is made
+
+
+def test_a_destination_that_must_not_be_replaced(criteo: ScriptedCriteo, tmp_path: Path, run: Any) -> None:
     file = tmp_path / "report.csv"
     file.write_bytes(b"before")
     with pytest.raises(InvalidInputError, match="overwrite=False"):
         run(file, overwrite=False).result()
-    with pytest.raises(InvalidInputError, match="is a folder"):
-        run(tmp_path).result()
-    assert not criteo_sandbox.journal()
+    assert not criteo.creates
     assert file.read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("destination", ["{folder}/a file/report.csv", "{folder}/{long}", "/proc/report.csv"])
-def test_a_storage_that_refuses_is_told_and_leaves_nothing(
-    criteo_sandbox: Sandbox, tmp_path: Path, destination: str
+@pytest.mark.parametrize(
+    ("destination", "error", "told"),
+    [
+        ("{folder}", InvalidInputError, "is a folder"),
+        ("{folder}/a file/report.csv", DestinationError, "'{folder}/a file' is a file"),
+        ("{folder}/a file/deeper/report.csv", DestinationError, "'{folder}/a file' is a file"),
+        ("file://{folder}/a file/report.csv", DestinationError, "'{folder}/a file' is a file"),
+        ("/proc/report.csv", DestinationError, "/proc"),
+    ],
+)
+def test_a_destination_that_cannot_be(
+    criteo: ScriptedCriteo, tmp_path: Path, run: Any, destination: str, error: type[Exception], told: str
 ) -> None:
     (tmp_path / "a file").write_bytes(b"before")
-    wrong = destination.format(folder=tmp_path, long="x" * 300)
-    with pytest.raises(DestinationError) as caught:
-        run(wrong).result()
-    assert wrong in str(caught.value)
-    assert "the report is still at Criteo" in str(caught.value)
+    with pytest.raises(error) as caught:
+        run(destination.format(folder=tmp_path)).result()
+    assert told.format(folder=tmp_path) in str(caught.value)
+    assert not criteo.creates
     assert os.listdir(tmp_path) == ["a file"]
-    assert (tmp_path / "a file").read_bytes() == b"before"
 
 
-def test_an_object_in_memory(criteo_sandbox: Sandbox) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to(criteo: ScriptedCriteo, tmp_path: Path, run: Any) -> None:
+    (tmp_path / "folder").mkdir(mode=0o555)
+    with pytest.raises(DestinationError, match="PermissionError"):
+        run(tmp_path / "folder" / "report.csv").result()
+    assert not criteo.creates
+
+
+def test_a_connection_that_is_not_there_is_named_and_no_fault_of_the_storage(run: Any) -> None:
+    with pytest.raises(Exception, match="connection 'criteo_nowhere' cannot be looked up") as caught:
+        run(criteo_conn_id="criteo_nowhere").result()
+    assert not isinstance(caught.value, DestinationError)
+
+
+def test_an_object_in_memory(criteo_sandbox: Sandbox, run: Any) -> None:
     import fsspec
     from airflow.sdk.io import attach
 
@@ -157,11 +256,27 @@ def test_an_object_in_memory(criteo_sandbox: Sandbox) -> None:
     assert store.ls("/lake/criteo", detail=False) == ["/lake/criteo/report.csv"]
 
 
-def test_folders_are_made(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
-    for number, destination in enumerate(
-        (tmp_path / "a" / "b.csv", f"file://{tmp_path}/c/d.csv", f"{tmp_path}/e f/ü.csv")
-    ):
-        run(destination, attributes={**ATTRIBUTES, "advertiserIds": [str(number)]}).result()
+def test_folders_are_made(criteo: ScriptedCriteo, tmp_path: Path, run: Any) -> None:
+    for destination in (tmp_path / "a" / "b.csv", f"file://{tmp_path}/c/d.csv", f"{tmp_path}/e f/ü.csv"):
+        run(destination).result()
     assert (tmp_path / "a" / "b.csv").exists()
     assert (tmp_path / "c" / "d.csv").exists()
     assert (tmp_path / "e f" / "ü.csv").exists()
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced_with_the_mode_of_a_new_file(
+    criteo: ScriptedCriteo, tmp_path: Path, run: Any
+) -> None:
+    target, link = tmp_path / "day.csv", tmp_path / "latest.csv"
+    target.write_bytes(b"before")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    umask = os.umask(0o027)
+    try:
+        run(link).result()
+    finally:
+        os.umask(umask)
+    assert link.is_symlink()
+    assert target.read_bytes() == FILE
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["day.csv", "latest.csv"]
