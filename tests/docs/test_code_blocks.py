@@ -131,6 +131,20 @@ def test_a_dag_block_runs(block: Block, airflow: dict[str, Any]) -> None:
     assert bool(result["files"]) == ("destination" in block.source)
 
 
+def test_the_first_dag_of_the_readme_is_well_typed(tmp_path: Path) -> None:
+    first = next(block for block in DAGS if block.page == "README.md")
+    (tmp_path / "first_dag.py").write_text(first.source)
+    # Without the configuration of this repository, as a user's own DAGs are checked.
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "first_dag.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stdout
+
+
 @pytest.mark.parametrize("block", SCRIPTS, ids=ids(SCRIPTS))
 def test_a_script_block_runs(
     block: Block, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
