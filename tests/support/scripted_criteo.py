@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +14,18 @@ import responses
 
 REPORT_ID = "6fedbce2-4cac-4418-a4d4-0466f76ce660"
 URL = "https://criteo.test"
-CONNECTION = json.dumps({"conn_type": "criteo", "host": URL, "login": "an-id", "password": "a-secret"})
 FILE = b'"advertiserId","clicks"\n1,7\n'
 
 Answer = tuple[int, Mapping[str, str], "str | Exception"]
+
+
+def connection(login: str = "an-id", password: str = "a-secret", **extra: Any) -> str:
+    """An Airflow connection to it."""
+    fields = {"conn_type": "criteo", "host": URL, "login": login, "password": password, "extra": extra}
+    return json.dumps(fields)
+
+
+CONNECTION = connection()
 
 
 def job(status: str, *, message: str | None = None, problems: Any = (), warnings: Any = (), **headers: str) -> Answer:
@@ -37,7 +47,7 @@ def lost(error: Exception) -> Answer:
 
 
 class ScriptedCriteo:
-    """Answers the calls of one report job.
+    """Answers the calls of report jobs: by ``script``, or a job's own in ``scripts``; with a quota of polls a minute.
 
     :param now: the time, which is noted of every call.
     """
@@ -52,14 +62,34 @@ class ScriptedCriteo:
         self.creates: list[float] = []
         self.downloads: list[float] = []
         self.tokens = 0
+        self.scripts: dict[str, list[Answer]] = {}
+        self.quota: int | None = None
+        self.refused = 0
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self.most_under_way = 0
 
     def create(self, request: Any) -> Answer:
         self.creates.append(self._now())
         return self.create_script.pop(0) if self.create_script else self.created
 
     def status(self, request: Any) -> Answer:
-        self.polls.append((self._now(), request.url.rpartition("/")[2]))
-        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        with self._lock:
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
+        time.sleep(0.001)
+        with self._lock:
+            self._under_way -= 1
+            return self._status(request.url.rpartition("/")[2])
+
+    def _status(self, report_id: str) -> Answer:
+        now = self._now()
+        if self.quota is not None and sum(moment // 60 == now // 60 for moment, _ in self.polls) >= self.quota:
+            self.refused += 1
+            return refusal(429, type="quota", Retry_After=str(60 - now % 60), x_ratelimit_limit=str(self.quota))
+        self.polls.append((now, report_id))
+        script = self.scripts.get(report_id, self.script)
+        return script.pop(0) if len(script) > 1 else script[0]
 
     def download(self, request: Any) -> Answer:
         self.downloads.append(self._now())

@@ -1,25 +1,33 @@
-"""A sandbox without a quota, whose jobs end when a test says so."""
+"""Triggers on an event loop of virtual time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.sandbox import Sandbox
-from tests.support.waiting import World
+from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
+from tests.support.scripted_criteo import REPORT_ID
+from tests.support.virtual_time import VirtualTime
 
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[Sandbox]:
-    with Sandbox(pending_seconds=3600, rate_limit=None, cache=False) as sandbox:
-        yield sandbox
+MakeTrigger = Callable[..., ReportJobTrigger]
 
 
 @pytest.fixture
-def world(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Jobs at a sandbox, and the connection to it."""
-    _server.reset()
-    with World(_server, monkeypatch) as world:
-        yield world
-    _server.reset()
+def make_trigger(time: VirtualTime) -> MakeTrigger:
+    """Makes a trigger that waits for an hour, with changes to its arguments."""
+
+    def make(report_id: str = REPORT_ID, **changes: Any) -> ReportJobTrigger:
+        arguments = {
+            "report_id": report_id,
+            "report_type": "mpo-realtime",
+            "criteo_conn_id": "criteo_default",
+            "api_version": None,
+            "poll_interval": 20.0,
+            "end_time": time.now() + 3600,
+            "started": time.now(),
+        }
+        return ReportJobTrigger(**{**arguments, **changes})
+
+    return make

@@ -3,345 +3,197 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
-import time
+import threading
+import uuid
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from airflow_provider_criteo.triggers import poller
-from tests.support.waiting import World, nothing_is_left, payload, run, until
+from tests.support.events import payload
+from tests.support.scripted_criteo import ScriptedCriteo, connection, job, refusal
+from tests.support.virtual_time import VirtualTime
+
+PENDING, DONE = job("Pending"), job("Done")
+UNAUTHORIZED = refusal(401, type="authentication")
 
 
-async def together(world: World, report_ids: list[str], **changes: Any) -> list[dict[str, Any]]:
-    """The outcomes of a trigger for each job, all at once."""
-    return await asyncio.gather(*(payload(world.trigger(report_id, **changes)) for report_id in report_ids))
+def ids(count: int) -> list[str]:
+    return [f"job-{number}" for number in range(count)]
 
 
-def ended(outcomes: list[dict[str, Any]]) -> int:
-    return sum(outcome["outcome"] == "ended" for outcome in outcomes)
+async def together(triggers: list[Any]) -> list[str]:
+    """The outcomes of triggers that wait at the same time."""
+    return [event["outcome"] for event in await asyncio.gather(*map(payload, triggers))]
 
 
-# One client, one token
+def nothing_is_left() -> None:
+    assert not poller._pollers
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("criteo-")]
 
 
-def test_fifty_triggers_share_one_token_and_few_connections(world: World) -> None:
-    report_ids = world.create(50, pending_seconds=0)
-    most = 0
-
-    async def wait() -> list[dict[str, Any]]:
-        nonlocal most
-        waiting = asyncio.create_task(together(world, report_ids))
-        while not waiting.done():
-            most = max(most, await asyncio.to_thread(world.open_sockets))
-            await asyncio.sleep(0.02)
-        return await waiting
-
-    assert ended(run(wait())) == 50
-    assert len(world.calls("token")) == 1
-    assert len({call["token"] for call in world.calls()}) == 1
-    assert most <= 1 + 4 + 1  # the plain client's, those of the threads, the token call's
-    nothing_is_left(world)
-
-
-def test_two_connections_have_a_poller_each(world: World) -> None:
-    first, second = world.create(2)
-    world.connect("other")
-
-    async def wait() -> set[str]:
-        tasks = [
-            asyncio.create_task(payload(world.trigger(first))),
-            asyncio.create_task(payload(world.trigger(second, criteo_conn_id="other"))),
-        ]
-        await until(lambda: len({call["report_id"] for call in world.calls()}) == 2)
-        names = {name for _, name in poller._pollers}
-        for report_id in (first, second):
-            await asyncio.to_thread(world.sandbox.finish, report_id)
-        await asyncio.gather(*tasks)
-        return names
-
-    assert run(wait()) == {"criteo_default", "other"}
-    nothing_is_left(world)
+def test_fifty_triggers_share_one_token_and_few_connections(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(uuid.uuid4().hex, calls_per_minute=1000))
+    assert time.run(together([make_trigger(one) for one in ids(50)])) == ["ended"] * 50
+    assert criteo.tokens == 1
+    assert 1 < criteo.most_under_way <= 4
+    nothing_is_left()
 
 
 # The quota
 
 
-@pytest.mark.parametrize("headers", ["limited", "always"])
-def test_one_429_at_most_is_needed_and_stops_all(world: World, headers: str) -> None:
-    report_ids = world.create(30, pending_seconds=0)
-    world.sandbox.configure(rate_limit=10, rate_window=4.0, rate_headers=headers)
-    assert ended(run(together(world, report_ids))) == 30
-    refused = world.statuses().count(429)
-    # A window shorter than the documented minute may need a second one.
-    assert refused == 0 if headers == "always" else refused <= 2
-    nothing_is_left(world)
+def test_300_waits_under_a_quota_take_what_it_allows_and_one_429(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any
+) -> None:
+    criteo.quota = 40
+    began = time.now()
+    triggers = [make_trigger(one, end_time=began + 7200) for one in ids(300)]
+    assert time.run(together(triggers)) == ["ended"] * 300
+    assert len(criteo.polls) == 300
+    assert criteo.refused <= 1
+    assert time.now() - began <= 1.25 * 60 * (300 / 40 - 1) + 60
 
 
-def test_after_a_429_nobody_calls_before_the_reset(world: World) -> None:
-    report_ids = world.create(20, pending_seconds=0)
-    world.sandbox.configure(rate_limit=5, rate_window=4.0)
-    run(together(world, report_ids))
-    calls = world.calls()
-    window = calls[0]["time"]
-    refused = next(call["time"] for call in calls if call["status"] == 429)
-    later = [call["time"] for call in calls if call["time"] > refused]
-    assert min(later) >= window + 4.0
+def test_after_a_429_nobody_calls_before_the_reset(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any
+) -> None:
+    criteo.script = [refusal(429, Retry_After="50"), DONE]
+    began = time.now()
+    time.run(together([make_trigger(one) for one in ids(20)]))
+    refused, *later = [moment - began for moment, _ in criteo.polls]
+    assert refused == 20
+    assert min(later) >= 70
 
 
-def test_a_ceiling_of_the_users_own_is_kept_without_a_429(world: World) -> None:
-    report_ids = world.create(8)
-    world.connect(calls_per_minute=5)
-    run(together(world, report_ids, end_time=time.time() + 3))
-    assert world.statuses() == [200] * 5
+def test_a_ceiling_of_the_users_own_is_kept(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=5))
+    time.run(together([make_trigger(one) for one in ids(30)]))
+    moments = [moment for moment, _ in criteo.polls]
+    assert all(later - earlier >= 60 for earlier, later in zip(moments, moments[5:], strict=False))
 
 
-def test_the_job_that_has_waited_longest_goes_first(world: World) -> None:
-    report_ids = world.create(20)
-    world.sandbox.configure(rate_limit=8, rate_window=2.0, rate_headers="always")
-    run(together(world, report_ids, end_time=time.time() + 16))
-    turns = [call["report_id"] for call in world.calls() if call["status"] == 200]
-    assert len(turns) >= 40
-    counts = {report_id: turns.count(report_id) for report_id in report_ids}
+def test_the_job_that_has_waited_longest_goes_first(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=8))
+    criteo.script = [PENDING]
+    time.run(together([make_trigger(one, end_time=time.now() + 900) for one in ids(20)]))
+    turns = [report_id for _, report_id in criteo.polls]
+    counts = {one: turns[:100].count(one) for one in ids(20)}
     assert max(counts.values()) - min(counts.values()) <= 1, counts
     # Nobody has a second turn before all have had the first; four calls at a time may swap neighbours.
     assert len(set(turns[:20])) >= 17
 
 
-def test_a_job_that_comes_later_does_not_wait_for_those_that_have_been_asked_about(world: World) -> None:
-    *crowd, late = world.create(21)
-    world.sandbox.configure(rate_limit=10, rate_window=2.0, rate_headers="always")
-
-    async def wait() -> None:
-        waiting = asyncio.create_task(together(world, crowd, end_time=time.time() + 24))
-        await until(lambda: len(world.calls()) >= 20)
-        await payload(world.trigger(late, end_time=time.time() + 18))
-        await waiting
-
-    run(wait())
-    turns = [call["report_id"] for call in world.calls() if call["status"] == 200]
-    first = turns.index(late)
-    assert turns[first:].count(late) >= 1
-    assert all(turns[20:first].count(one) <= 2 for one in crowd)
-
-
-OTHER_PROCESS = """
-import asyncio, sys, time
-from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
-
-async def one(report_id):
-    trigger = ReportJobTrigger(report_id, "mpo-realtime", "criteo_default", None, 0.2, time.time() + 120)
-    return [event.payload["outcome"] async for event in trigger.run()]
-
-async def main():
-    outcomes = await asyncio.gather(*map(one, sys.argv[1:]))
-    print("outcomes", sorted(sum(outcomes, [])))
-
-asyncio.run(main())
-"""
-
-
-def test_two_triggerers_that_share_nothing_converge(world: World) -> None:
-    report_ids = world.create(60, pending_seconds=0)
-    world.sandbox.configure(rate_limit=10, rate_window=5.0)
-    processes = [
-        subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, *part], stdout=subprocess.PIPE, text=True)
-        for part in (report_ids[:30], report_ids[30:])
-    ]
-    try:
-        outputs = [process.communicate(timeout=150)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert all(output.count("'ended'") == 30 for output in outputs), outputs
-    # 60 calls at 10 in 5 s need 25 s; the two share them without being told of each other.
-    calls = world.calls()
-    assert calls[-1]["time"] - calls[0]["time"] <= 2 * 25
-    assert world.statuses().count(429) <= 0.25 * len(calls)
+def test_two_connections_do_not_wait_for_each_other(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CROWDED", connection("another-id", calls_per_minute=5))
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=40))
+    criteo.scripts = {f"crowd-{number}": [DONE] for number in range(150)}
+    crowd = [make_trigger(one, criteo_conn_id="crowded", end_time=time.now() + 7200) for one in criteo.scripts]
+    few = [make_trigger(one) for one in ids(20)]
+    began = time.now()
+    assert time.run(together([*crowd, *few])) == ["ended"] * 170
+    ended = {report_id: moment - began for moment, report_id in criteo.polls}
+    assert max(ended[one] for one in ids(20)) == 20
+    assert max(ended.values()) == pytest.approx(20 + 60 * (150 / 5 - 1), abs=5)
 
 
 # The connection
 
 
-def test_it_follows_a_connection_that_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    (report_id,) = world.create()
-    monkeypatch.setattr(poller, "_SECONDS_BETWEEN_LOOKUPS", 0.5)
-    world.connect(host="http://127.0.0.1:1")
+def test_it_follows_a_connection_that_changes(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", '{"conn_type": "criteo", "host": "http://127.0.0.1:1", "login": "a", "password": "b"}')  # fmt: skip
 
-    async def wait() -> dict[str, Any]:
-        waiting = asyncio.create_task(payload(world.trigger(report_id)))
-        await asyncio.sleep(1)
-        assert not world.calls()
-        world.connect()
-        await until(lambda: bool(world.calls()))
-        await asyncio.to_thread(world.sandbox.finish, report_id)
+    async def wait() -> Any:
+        waiting = asyncio.create_task(payload(make_trigger()))
+        await asyncio.sleep(50)
+        assert not criteo.polls
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection())
         return await waiting
 
-    assert run(wait())["outcome"] == "ended"
-    nothing_is_left(world)
+    assert time.run(wait())["outcome"] == "ended"
+    nothing_is_left()
 
 
-def test_a_secret_that_is_exchanged_mid_wait_is_followed_at_once(world: World) -> None:
-    report_ids = world.create(5)
+def test_a_secret_that_is_exchanged_mid_wait_is_followed_at_once(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    criteo.script = [PENDING, UNAUTHORIZED, UNAUTHORIZED, DONE]
+    began = time.now()
 
-    async def wait() -> list[dict[str, Any]]:
-        waiting = asyncio.create_task(together(world, report_ids))
-        await until(lambda: len(world.calls()) >= 5)
-        # The look-up that comes now and then is a minute away: it is the 401 that makes the poller look.
-        world.connect(password="the-new-one")
-        await asyncio.to_thread(world.sandbox.configure, clients={world.client_id: "the-new-one"})
-        await asyncio.to_thread(world.sandbox.revoke_tokens)
-        seen = len(world.calls())
-        await until(lambda: sum(call["status"] == 200 for call in world.calls()[seen:]) >= 5)
-        for report_id in report_ids:
-            await asyncio.to_thread(world.sandbox.finish, report_id)
+    async def wait() -> Any:
+        waiting = asyncio.create_task(payload(make_trigger()))
+        await asyncio.sleep(25)
+        # The look-up that comes now and then is far away: it is the 401 that makes the poller look.
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(password="the-new-one"))
         return await waiting
 
-    assert ended(run(wait())) == 5
-    nothing_is_left(world)
-
-
-def test_tokens_that_are_revoked_mid_wait_are_renewed_once(world: World) -> None:
-    report_ids = world.create(20)
-
-    async def wait() -> list[dict[str, Any]]:
-        waiting = asyncio.create_task(together(world, report_ids))
-        await until(lambda: len(world.calls()) >= 20)
-        await asyncio.to_thread(world.sandbox.revoke_tokens)
-        seen = len(world.calls())
-        await until(lambda: len(world.calls()) >= seen + 30)
-        for report_id in report_ids:
-            await asyncio.to_thread(world.sandbox.finish, report_id)
-        return await waiting
-
-    assert ended(run(wait())) == 20
-    assert world.statuses("token") == [200, 200]
+    assert time.run(wait())["outcome"] == "ended"
+    assert [moment - began for moment, _ in criteo.polls] == [20, 40, 40, 40]
 
 
 def test_a_connection_that_is_gone_does_not_end_waits_that_have_begun(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (report_id,) = world.create()
-    monkeypatch.setattr(poller, "_SECONDS_BETWEEN_LOOKUPS", 0.1)
+    criteo.script = [PENDING] * 10 + [DONE]
 
-    async def wait() -> dict[str, Any]:
-        waiting = asyncio.create_task(payload(world.trigger(report_id)))
-        await until(lambda: bool(world.calls()))
+    async def wait() -> Any:
+        waiting = asyncio.create_task(payload(make_trigger()))
+        await asyncio.sleep(30)
         monkeypatch.delenv("AIRFLOW_CONN_CRITEO_DEFAULT")
-        seen = len(world.calls())
-        await until(lambda: len(world.calls()) >= seen + 3)
-        await asyncio.to_thread(world.sandbox.finish, report_id)
         return await waiting
 
-    assert run(wait())["outcome"] == "ended"
+    assert time.run(wait())["outcome"] == "ended"
+    assert all(later - earlier == 20 for (earlier, _), (later, _) in pairwise(criteo.polls))
 
 
 # Nothing is left
 
 
-def test_nothing_is_left_when_all_are_cancelled(world: World) -> None:
-    report_ids = world.create(20)
-    world.sandbox.configure(rate_limit=5, rate_window=3600.0)
+def test_those_that_stay_go_on_when_others_are_cancelled(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=5))
+
+    async def wait() -> list[Any]:
+        waiting = [asyncio.create_task(payload(make_trigger(one))) for one in ids(20)]
+        await asyncio.sleep(30)
+        for task in waiting[5:15]:
+            task.cancel()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    outcomes = time.run(wait())
+    assert sum(isinstance(one, asyncio.CancelledError) for one in outcomes) == 10
+    assert sum(isinstance(one, dict) and one["outcome"] == "ended" for one in outcomes) == 10
+    # The turns of those that are gone are not lost.
+    assert criteo.polls[-1][0] - criteo.polls[0][0] <= 60 + 1
+    nothing_is_left()
+
+
+def test_nothing_is_left_when_all_are_cancelled_and_the_next_starts_afresh(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any
+) -> None:
+    criteo.quota = 2
 
     async def wait() -> None:
-        waiting = [asyncio.create_task(payload(world.trigger(report_id))) for report_id in report_ids]
-        await until(lambda: len(world.calls()) >= 5)
+        waiting = [asyncio.create_task(payload(make_trigger(one))) for one in ids(20)]
+        await asyncio.sleep(30)
         for task in waiting:
             task.cancel()
-        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        await asyncio.gather(*waiting, return_exceptions=True)
 
-    run(wait())
-    nothing_is_left(world)
-
-
-def test_those_that_stay_go_on_when_others_are_cancelled(world: World) -> None:
-    report_ids = world.create(20)
-
-    async def wait() -> list[dict[str, Any]]:
-        waiting = [asyncio.create_task(payload(world.trigger(report_id))) for report_id in report_ids]
-        await until(lambda: len(world.calls()) >= 10)
-        for task in waiting[:10]:
-            task.cancel()
-        for report_id in report_ids:
-            await asyncio.to_thread(world.sandbox.finish, report_id)
-        return await asyncio.gather(*waiting[10:])
-
-    assert ended(run(wait())) == 10
-    nothing_is_left(world)
-
-
-def test_the_next_trigger_after_the_last_starts_afresh(world: World) -> None:
-    first, second = world.create(2, pending_seconds=0)
-    assert run(payload(world.trigger(first)))["outcome"] == "ended"
-    nothing_is_left(world)
-    assert run(payload(world.trigger(second)))["outcome"] == "ended"
-    nothing_is_left(world)
-
-
-# The event loop
-
-LOOP = """
-import asyncio, gc, json, sys, time
-import airflow.jobs.triggerer_job_runner  # what a triggerer has imported before its first trigger
-
-held = 0.0
-
-
-async def beat():
-    # A beat that is late holds us guilty for no more than what this process computed meanwhile: the rest of the
-    # delay is the machine's.
-    global held
-    while True:
-        began, computed = time.perf_counter(), time.process_time()
-        await asyncio.sleep(0.001)
-        late = time.perf_counter() - began - 0.001
-        held = max(held, min(late, time.process_time() - computed))
-
-
-async def one(report_id):
-    from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
-
-    trigger = ReportJobTrigger(report_id, "mpo-realtime", "criteo_default", None, 0.2, time.time() + 60)
-    return [event.payload["outcome"] async for event in trigger.run()]
-
-
-async def main():
-    # The first wait of a process imports requests, in a thread, which holds the interpreter once.
-    await one(sys.argv[1])
-    beating = asyncio.create_task(beat())
-    outcomes = await asyncio.gather(*map(one, sys.argv[2:]))
-    beating.cancel()
-    return sorted(set(sum(outcomes, [])))
-
-
-# A collection of Airflow's heap takes a tenth of a second, whoever's allocation begins it.
-gc.collect()
-gc.freeze()
-gc.disable()
-print("\\n" + json.dumps({"outcomes": asyncio.run(main()), "held": held}))
-"""
-
-
-@pytest.mark.parametrize(
-    ("fault", "parameters"),
-    [(None, {}), ("delay-after", {"seconds": 2}), ("drip", {"at": 20, "seconds": 0.002}), ("errors-on-200", {})],
-    ids=["quick", "slow", "dripping", "with problems"],
-)
-def test_the_event_loop_is_never_held(world: World, fault: str | None, parameters: dict[str, Any]) -> None:
-    report_ids = world.create(40, pending_seconds=0)
-    if fault:
-        world.sandbox.fault("status", fault, times=10, **parameters)
-    helds = []
-    for _ in range(3):
-        command = [sys.executable, "-c", LOOP, *report_ids]
-        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True).stdout
-        result = json.loads(output.splitlines()[-1])
-        assert result["outcomes"] == ["ended"]
-        helds.append(result["held"])
-        if helds[-1] <= 0.02:
-            return
-    pytest.fail(f"the loop was held for {[f'{held * 1000:.0f} ms' for held in helds]}")
+    time.run(wait())
+    nothing_is_left()
+    criteo.quota = None
+    assert time.run(payload(make_trigger("late")))["outcome"] == "ended"
+    nothing_is_left()
