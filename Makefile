@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-triggers test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -20,7 +20,7 @@ help:
 ##@ What a contribution needs
 
 test: setup ## the fast tests
-	$(PYTHON) -m pytest tests -n auto --dist worksteal --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs --ignore=tests/unit/triggers
+	$(PYTHON) -m pytest tests -n auto --dist worksteal --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs
 
 lint: setup ## ruff, import-linter
 	$(BIN)/ruff check .
@@ -41,9 +41,6 @@ setup: ## make .venv, or bring it up to date
 
 demo: setup ## run the first example DAG on a real Airflow, against the sandbox
 	@$(PYTHON) -m dev.demo
-
-test-triggers: setup ## the triggers' tests, one by one: they measure
-	$(PYTHON) -m pytest tests/unit/triggers
 
 test-docs: setup ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs

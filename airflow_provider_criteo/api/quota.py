@@ -132,7 +132,7 @@ class Pace:
         """
         if self._in_flight >= (1 if self._allowed is None else MOST_CONCURRENT):
             return math.inf
-        wait = self._wait()
+        wait = self._wait(self._allowed)
         if not wait:
             self._in_flight += 1
         return wait
@@ -140,9 +140,11 @@ class Pace:
     def try_grant(self) -> float:
         """Take a call that another process will make out of the quota, if it may be made now.
 
+        While nothing tells the limit, it is the documented one: others cannot be stopped by the first that is refused.
+
         :return: 0 if it is taken; else seconds until it may be.
         """
-        wait = self._wait()
+        wait = self._wait(self._allowed or REPORTING_CALLS_PER_MINUTE)
         if not wait:
             self._count()
         return wait
@@ -153,18 +155,18 @@ class Pace:
         known = [calls for calls in (self._ceiling, self._share, self._limit) if calls is not None]
         return min(known, default=None)
 
-    def _wait(self) -> float:
+    def _wait(self, allowed: int | None) -> float:
         now = self._clock()
         self._forget_old_calls()
         wait = max(0.0, self._closed_until - now)
         if self._remaining is not None and now < self._remaining_until and self._remaining <= self._in_flight:
             wait = max(wait, self._remaining_until - now)
-        if self._allowed is not None:
-            excess = len(self._calls) + self._in_flight - self._allowed
+        if allowed is not None:
+            excess = len(self._calls) + self._in_flight - allowed
             if 0 <= excess < len(self._calls):
                 wait = max(wait, self._calls[excess] + self._window - now)
             elif excess >= 0:
-                wait = max(wait, self._window / self._allowed)
+                wait = max(wait, self._window / allowed)
         return wait
 
     def withdrawn(self, *, granted: bool = False) -> None:

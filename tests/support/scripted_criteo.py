@@ -69,8 +69,12 @@ class ScriptedCriteo:
         self._under_way = 0
         self.most_under_way = 0
 
+    def told_of_create(self, body: bytes) -> None:
+        """For a test that looks at what is sent."""
+
     def create(self, request: Any) -> Answer:
         self.creates.append(self._now())
+        self.told_of_create(request.body)
         return self.create_script.pop(0) if self.create_script else self.created
 
     def status(self, request: Any) -> Answer:

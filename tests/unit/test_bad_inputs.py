@@ -143,7 +143,6 @@ BAD_ARGUMENTS: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (ReportJobStatusSensor, {"report_id": "None"}, ["report_id='None'", "allowed:"]),
     (ReportJobStatusSensor, {"report_id": ".."}, ["report_id='..'", "allowed:"]),
     (ReportJobStatusSensor, {**WAIT, "deferrable": "no"}, ["deferrable='no'", "True or False"]),
-    (ReportJobStatusSensor, {**WAIT, "end_from_trigger": 1}, ["end_from_trigger=1", "True or False"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": 4.9}, ["poke_interval=4.9", "at least 5"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": 0}, ["poke_interval=0", "at least 5"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": timedelta(seconds=1)}, ["poke_interval=1", "at least 5"]),
@@ -175,7 +174,10 @@ BAD_ARGUMENTS: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (ReportToObjectStorageOperator, {**ALL, "poke_interval": None}, ["poke_interval=None", "at least 5"]),
     (ReportToObjectStorageOperator, {**ALL, "timeout": -1}, ["timeout=-1", "at least 0"]),
     (ReportToObjectStorageOperator, {**ALL, "timeout": float("nan")}, ["timeout=nan", "at least 0"]),
-    (ReportToObjectStorageOperator, {**ALL, "timeout": float("inf")}, ["timeout=inf", "number or a timedelta"]),
+    (ReportToObjectStorageOperator, {**ALL, "timeout": float("inf")}, ["timeout=inf", "at most a year"]),
+    (ReportJobStatusSensor, {**WAIT, "timeout": float("inf")}, ["timeout=inf", "at most a year"]),
+    (ReportJobStatusSensor, {**WAIT, "timeout": 1e12}, ["timeout=1000000000000.0", "at most a year"]),
+    (ReportJobStatusSensor, {**WAIT, "poke_interval": float("inf")}, ["poke_interval=inf", "at most a year"]),
     (ReportToObjectStorageOperator, {**ALL, "deferrable": None}, ["deferrable=None", "True or False"]),
     (ReportToObjectStorageOperator, {**ALL, "timeout": "1h"}, ["timeout='1h'", "number or a timedelta"]),
     (ReportToObjectStorageOperator, {**ALL, "timeout": True}, ["timeout=True", "number or a timedelta"]),
@@ -289,6 +291,33 @@ def test_an_attribute_file_that_cannot_be(
 
 # And what is good
 
+
+def test_what_is_not_seen_is_dropped_from_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_criteo.utils.connection import ConnectionSettings
+
+    seen = {"login": "an-id", "password": SECRET, "host": "https://api.criteo.com"}
+    pasted = {name: f"\u200b {value}\ufeff\n" for name, value in seen.items()}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_GOOD", json.dumps({**CONNECTION, **pasted}))
+    settings = ConnectionSettings.from_connection(CriteoHook.get_connection("criteo_good"))
+    assert (settings.client_id, settings.client_secret, settings.base_url) == tuple(seen.values())
+
+
+@pytest.mark.parametrize("cls", [CreateReportJobOperator, ReportToObjectStorageOperator])
+def test_an_empty_version_is_none(cls: Any, criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    more = {"destination": str(tmp_path / "x.csv")} if cls is ReportToObjectStorageOperator else {}
+    attributes = {"advertiserIds": ["1"], "lookbackWindow": 60}
+    Run(lambda: cls(task_id="task", attributes=attributes, api_version="", **more)).result()
+    assert len(criteo_sandbox.jobs()) == 1
+
+
+def test_no_exception_of_a_task_has_airflows_status_500() -> None:
+    from airflow_provider_criteo import exceptions
+
+    for name, cls in vars(exceptions).items():
+        if isinstance(cls, type) and cls.__module__ == exceptions.__name__:
+            assert cls.status_code == 0, name
+
+
 GOOD_CONNECTIONS: list[tuple[str, str]] = [
     (json.dumps(CONNECTION), "https://api.criteo.com"),
     (json.dumps({**CONNECTION, "host": None}), "https://api.criteo.com"),
@@ -347,7 +376,7 @@ def test_a_good_connection(connection: str, base_url: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("uri", [False, True], ids=["JSON", "URI"])
 def test_extras_may_be_text(uri: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_criteo.hooks.criteo import connection_settings
+    from airflow_provider_criteo.utils.connection import ConnectionSettings
 
     extras = {
         "grant_type": "refresh_token",
@@ -359,7 +388,7 @@ def test_extras_may_be_text(uri: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     query = "&".join(f"{name}={value}" for name, value in extras.items())
     text = f"criteo://an-id:{SECRET}@/?{query}" if uri else json.dumps({**CONNECTION, "extra": extras})
     monkeypatch.setenv("AIRFLOW_CONN_CRITEO_GOOD", text)
-    settings = connection_settings(CriteoHook.get_connection("criteo_good"))
+    settings = ConnectionSettings.from_connection(CriteoHook.get_connection("criteo_good"))
     assert settings.grant_type == "refresh_token"
     assert settings.refresh_token == REFRESH_TOKEN
     assert settings.api_version == "2026-07"
@@ -370,12 +399,12 @@ def test_extras_may_be_text(uri: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_secret_with_every_odd_character_survives_uri_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
     from urllib.parse import quote
 
-    from airflow_provider_criteo.hooks.criteo import connection_settings
+    from airflow_provider_criteo.utils.connection import ConnectionSettings
 
     secret = "a+b/c=d&e%f:g@h?i#j"
     for text in (json.dumps({**CONNECTION, "password": secret}), f"criteo://an-id:{quote(secret, safe='')}@"):
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_GOOD", text)
-        assert connection_settings(CriteoHook.get_connection("criteo_good")).client_secret == secret
+        assert ConnectionSettings.from_connection(CriteoHook.get_connection("criteo_good")).client_secret == secret
 
 
 def test_there_are_enough_of_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("airflow.providers.openlineage.extractors")
 
-from airflow_provider_criteo.operators.lineage import openlineage
+from airflow_provider_criteo.utils.lineage import openlineage
 
 
 @pytest.mark.parametrize(

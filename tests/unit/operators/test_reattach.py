@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.exceptions import AuthenticationError, TransientError
-from airflow_provider_criteo.operators.report_job import CreateReportJobOperator
+from airflow_provider_criteo.exceptions import AuthenticationError, InvalidInputError, TransientError
+from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 from tests.support.tasks_in_process import Run, TaskInstance
+from tests.support.virtual_time import VirtualTime
 
 ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
 
@@ -32,7 +33,7 @@ class Store:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(monkeypatch: pytest.MonkeyPatch, time: VirtualTime) -> Iterator[Sandbox]:
     with Sandbox(rate_limit=None, cache=False, pending_seconds=3600) as sandbox:
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_OTHER", sandbox.connection())
@@ -141,7 +142,7 @@ def test_the_order_of_attributes_and_their_form_make_no_other_request(sandbox: S
     "stored", ["an id", 7, [], {}, {"report_id": ""}, {"report_id": None, "request": 1}, {"request": "x"}]
 )
 def test_a_store_that_holds_something_else_is_no_reason_to_fail(sandbox: Sandbox, store: Store, stored: Any) -> None:
-    from airflow_provider_criteo.operators.reattach import STATE_KEY
+    from airflow_provider_criteo.utils.reattach import STATE_KEY
 
     store.set(STATE_KEY, stored)
     assert create(store) == create(store)
@@ -198,3 +199,45 @@ def test_the_three_steps_in_one_take_up_their_job(
     assert run.result() == str(tmp_path / "report.csv")
     assert len(sandbox.journal("create")) == 1
     assert run.workers == 2
+
+
+# The file that was published
+
+
+def published(store: Store, folder: Path, max_tries: int = 0, **options: Any) -> str:
+    """One try of a download, with ``overwrite=False``."""
+    task = DownloadReportOperator(
+        task_id="download", destination=str(folder / "report.csv"), overwrite=False, **options
+    )
+    ti = TaskInstance(max_tries=max_tries)
+    url: str = task.execute({"ti": ti, "task_state_store": store})
+    assert ti.xcoms["report_file"]["url"] == url
+    return url
+
+
+def test_a_retry_recognises_its_own_file(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
+    sandbox.configure(pending_seconds=0)
+    report_id = create(None)
+    first = published(store, tmp_path, report_id=report_id)
+    assert published(store, tmp_path, report_id=report_id) == first
+    assert len(sandbox.journal("download")) == 1
+
+
+@pytest.mark.parametrize("change", ["content", "cleared", "no note"])
+def test_a_file_of_somebody_elses_is_not_taken_for_ones_own(
+    sandbox: Sandbox, store: Store, tmp_path: Path, change: str
+) -> None:
+    sandbox.configure(pending_seconds=0)
+    report_id = create(None)
+    published(store, tmp_path, report_id=report_id)
+    if change == "content":
+        (tmp_path / "report.csv").write_bytes(b"another's")
+    before = (tmp_path / "report.csv").read_bytes()
+    with pytest.raises(InvalidInputError, match="overwrite=False"):
+        published(
+            Store() if change == "no note" else store,
+            tmp_path,
+            max_tries=1 if change == "cleared" else 0,
+            report_id=report_id,
+        )
+    assert (tmp_path / "report.csv").read_bytes() == before

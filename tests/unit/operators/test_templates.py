@@ -1,0 +1,142 @@
+"""A template field takes whatever Airflow's templating takes; what is not final is looked at when the task runs."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath, Param, task
+
+from airflow_provider_criteo.exceptions import InvalidInputError
+from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
+from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
+from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.scripted_criteo import REPORT_ID, ScriptedCriteo
+from tests.support.tasks_in_process import TaskInstance
+
+RIGHT: dict[str, Any] = {
+    "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60},
+    "account_id": None,
+    "report_id": REPORT_ID,
+    "report_type": "mpo-realtime",
+    "criteo_conn_id": "criteo_default",
+    "api_version": "preview",
+    "destination": "/lake/report.csv",
+    "destination_conn_id": None,
+}
+CLASSES = [CreateReportJobOperator, ReportJobStatusSensor, DownloadReportOperator, ReportToObjectStorageOperator]
+FIELDS = [(cls, field) for cls in CLASSES for field in cls.template_fields if field in RIGHT]
+
+
+def arguments(cls: Any) -> dict[str, Any]:
+    return {name: value for name, value in RIGHT.items() if name in cls.template_fields}
+
+
+def dag(**options: Any) -> DAG:
+    return DAG("a_dag", schedule=None, params={"it": Param("x", type="string")}, **options)
+
+
+@task
+def upstream() -> str:
+    return "x"
+
+
+def rendered(operator: Any, **context: Any) -> Any:
+    operator.resolve_template_files()
+    operator.render_template_fields({"ti": TaskInstance(), "params": {}, **context})
+    return operator
+
+
+@pytest.mark.parametrize("kind", ["XComArg", "dag.param", "callable", "template", "mapped"])
+@pytest.mark.parametrize(("cls", "field"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
+def test_every_field_takes_what_is_not_final_when_the_dag_is_parsed(cls: Any, field: str, kind: str) -> None:
+    with dag() as a_dag:
+        if kind == "mapped":
+            others = {name: value for name, value in arguments(cls).items() if name != field}
+            cls.partial(task_id="mapped", **others).expand(**{field: upstream()})
+            return
+        value = {
+            "XComArg": upstream,
+            "dag.param": lambda: a_dag.param("it"),
+            "callable": lambda: lambda context, jinja_env: "x",
+            "template": lambda: "sub/{{ params.x }}.json" if field == "attributes" else "{{ params.x }}",
+        }[kind]()
+        operator = cls(task_id="one", **{**arguments(cls), field: value})
+    if kind == "XComArg":
+        assert operator.upstream_task_ids == {"upstream"}
+    if kind == "callable":
+        assert getattr(rendered(operator), field) == "x"
+
+
+@pytest.mark.parametrize("cls", [DownloadReportOperator, ReportToObjectStorageOperator])
+def test_a_destination_may_be_an_object_storage_path(cls: Any, criteo: ScriptedCriteo, tmp_path: Path) -> None:
+    with dag():
+        destination = ObjectStoragePath(f"file://{tmp_path}/{{{{ ds }}}}.csv")
+        operator = cls(task_id="one", **{**arguments(cls), "destination": destination})
+    assert rendered(operator, ds="2026-11-24").execute({"ti": TaskInstance()}) == f"file://{tmp_path}/2026-11-24.csv"
+    assert (tmp_path / "2026-11-24.csv").exists()
+
+
+def test_a_dag_may_have_delimiters_of_its_own() -> None:
+    own = {"variable_start_string": "<<", "variable_end_string": ">>"}
+    with dag(jinja_environment_kwargs=own):
+        operator = DownloadReportOperator(task_id="one", report_id="<< ds >>", destination="<< ds >>")
+        with pytest.raises(InvalidInputError, match="relative"):
+            DownloadReportOperator(task_id="two", report_id="1", destination="{{ ds }}")
+    assert rendered(operator, ds="/lake/x").destination == "/lake/x"
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_ids_stay_text_where_templates_are_rendered_as_native_values(
+    in_file: bool, criteo: ScriptedCriteo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = {"advertiserIds": ["123", "{{ params.id }}"], "lookbackWindow": "{{ 30 * 2 }}"}
+    (tmp_path / "attributes.json").write_text(json.dumps(template))
+    bodies: list[Any] = []
+    monkeypatch.setattr(criteo, "told_of_create", bodies.append)
+    with dag(render_template_as_native_obj=True, template_searchpath=[str(tmp_path)]):
+        attributes: Any = "{{ 'attributes' }}.json" if in_file else template
+        operator = CreateReportJobOperator(task_id="one", attributes=attributes)
+    context = {"ti": TaskInstance(), "params": {"id": "0456"}}
+    rendered(operator, **context).execute(context)
+    sent = json.loads(bodies[0])["data"]["attributes"]
+    assert sent["advertiserIds"] == ["123", "0456"]
+    assert in_file or sent["lookbackWindow"] == 60
+
+
+def test_a_report_id_stays_text_where_templates_are_rendered_as_native_values(criteo: ScriptedCriteo) -> None:
+    with dag(render_template_as_native_obj=True):
+        sensor = ReportJobStatusSensor(task_id="one", report_id="{{ params.id }}", mode="poke")
+    assert rendered(sensor, params={"id": "123456"}).execute({"ti": TaskInstance()}) == "123456"
+    assert criteo.polls[0][1] == "123456"
+
+
+@pytest.mark.parametrize("path", ["attributes.json", "./attributes.json", "sub/attributes.json"])
+def test_a_file_beside_a_dag_in_a_zip(path: str, criteo: ScriptedCriteo, tmp_path: Path) -> None:
+    archive = tmp_path / "dags.zip"
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr(path.removeprefix("./"), '{"advertiserIds": ["{{ ds }}"], "lookbackWindow": 60}')
+        files.writestr("a_dag.py", "")
+    with dag() as a_dag:
+        a_dag.fileloc = str(archive / "a_dag.py")
+        operator = CreateReportJobOperator(task_id="one", attributes=path)
+        missing = CreateReportJobOperator(task_id="two", attributes="nowhere.json")
+    assert json.loads(rendered(operator, ds="2026-11-24").attributes)["advertiserIds"] == ["2026-11-24"]
+    with pytest.raises(InvalidInputError, match=r"nowhere\.json"):
+        missing.resolve_template_files()
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_dags_default_arguments_reach_every_parameter(cls: Any) -> None:
+    defaults = {"criteo_conn_id": "another", "api_version": "experimental", "overwrite": False, "deferrable": True}
+    needed = {
+        name: arguments(cls)[name] for name in ("attributes", "report_id", "destination") if name in arguments(cls)
+    }
+    with dag(default_args=defaults):
+        operator = cls(task_id="one", **needed)
+    assert {name: getattr(operator, name) for name in defaults if hasattr(operator, name)} == {
+        name: value for name, value in defaults.items() if hasattr(operator, name)
+    }
