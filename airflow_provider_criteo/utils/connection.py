@@ -144,7 +144,7 @@ def _number(value: Any) -> float:
 
 
 _READERS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
-    "grant_type": _text,
+    "grant_type": lambda value, name, wrong: str(value),  # the client knows which there are
     "refresh_token": _text,
     "api_version": _version,
     "timeout": _seconds,

@@ -162,7 +162,9 @@ def check_destination(destination: object) -> str:
     :raises InvalidInputError: it names no file: empty, relative, a folder, or without a key.
     """
     allowed = "allowed: an absolute path, or a URL such as s3://bucket/key.csv"
-    text = str(destination).strip() if isinstance(destination, (str, os.PathLike)) else ""
+    # An ObjectStoragePath is no os.PathLike; its text has its connection before an @.
+    is_path = isinstance(destination, (str, os.PathLike)) or hasattr(destination, "storage_options")
+    text = str(destination).strip() if is_path else ""
     if not text:
         raise InvalidInputError(f"destination={destination!r} names no file; {allowed}")
     if text.endswith("/"):

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.s3_server import S3, s3_server
+from tests.support.virtual_time import VirtualTime
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def sandbox(_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 
 @pytest.fixture
-def download(sandbox: Sandbox) -> Callable[..., Any]:
+def download(sandbox: Sandbox, time: VirtualTime) -> Callable[..., Any]:
     """Create a report that is done at once, and download it."""
     sandbox.configure(pending_seconds=0)
     hook = CriteoHook()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -76,30 +75,6 @@ def test_a_file_system_without_hard_links(download: Download, tmp_path: Path, mo
     with pytest.raises(InvalidInputError, match="overwrite=False"):
         download(str(tmp_path / "report.csv"), overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == ["report.csv"]
-
-
-@pytest.mark.usefixtures("s3")
-def test_a_killed_upload_leaves_nothing_on_the_worker(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.configure(pending_seconds=0, file_bytes=3_000_000)
-    sandbox.fault("download", "stall", at=2_000_000)
-    script = (
-        "from airflow_provider_criteo.hooks.criteo import CriteoHook\n"
-        "hook = CriteoHook()\n"
-        "job = hook.create_report_job('mpo-realtime', {'advertiserIds': ['1'], 'lookbackWindow': 60})\n"
-        "hook.download_report(job.report_id, 's3://lake/report.csv', destination_conn_id='aws_default')\n"
-    )
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    worker = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not sandbox.journal("download"):
-        assert worker.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(1)
-    worker.kill()
-    worker.wait()
-
-    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 def test_a_local_file_that_must_not_be_replaced(download: Download, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -174,6 +149,20 @@ def test_an_object_that_is_not_there_may_be_written_without_overwrite(download: 
     assert s3.keys("lake") == ["report.csv"]
 
 
+def test_a_bucket_that_is_not_there_is_told_before_a_job_is_made(sandbox: Sandbox, s3: Any) -> None:
+    from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+
+    task = ReportToObjectStorageOperator(
+        task_id="report",
+        attributes={"advertiserIds": ["1"], "lookbackWindow": 60},
+        destination="s3://no-such-bucket/report.csv",
+        destination_conn_id="aws_default",
+    )
+    with pytest.raises(DestinationError, match="there is no bucket or container 'no-such-bucket'"):
+        task.execute({})
+    assert not sandbox.journal()
+
+
 def test_a_bucket_that_is_not_there(download: Download, s3: Any) -> None:
     with pytest.raises(DestinationError, match="could not be written") as raised:
         download("s3://no-such-bucket/report.csv", destination_conn_id="aws_default")
@@ -196,6 +185,7 @@ def test_a_cut_download_leaves_nothing_in_the_bucket(download: Download, sandbox
 def test_a_storage_that_does_not_answer(
     download: Download, sandbox: Sandbox, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_NOWHERE", s3.connection().replace(s3.url, "http://127.0.0.1:9"))
 
     with pytest.raises(DestinationError, match="could not be written") as raised:

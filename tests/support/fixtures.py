@@ -11,12 +11,23 @@ import pytest
 import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.sandbox import Sandbox
+from airflow_provider_criteo.utils.clock import CLOCK
 from dev import system
 from tests.support.recorder import Recorder
+from tests.support.virtual_time import VirtualTime
 
 TIMEOUT = 10.0
 
 MakeClient = Callable[..., CriteoClient]
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    """A time of its own for tasks and triggers."""
+    virtual = VirtualTime()
+    monkeypatch.setattr(CLOCK, "now", virtual.now)
+    monkeypatch.setattr(CLOCK, "sleep", virtual.sleep)
+    return virtual
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import tests.support.tasks_in_process  # noqa: F401 - before Airflow
-from airflow_provider_criteo.utils.clock import CLOCK
 from tests.support.scripted_criteo import CONNECTION, ScriptedCriteo
 from tests.support.virtual_time import VirtualTime
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
-    """A time of its own for tasks and triggers."""
-    virtual = VirtualTime()
-    monkeypatch.setattr(CLOCK, "now", virtual.now)
-    monkeypatch.setattr(CLOCK, "sleep", virtual.sleep)
-    return virtual
 
 
 @pytest.fixture

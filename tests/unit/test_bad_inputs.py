@@ -145,7 +145,7 @@ BAD_ARGUMENTS: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (ReportJobStatusSensor, {**WAIT, "deferrable": "no"}, ["deferrable='no'", "True or False"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": 4.9}, ["poke_interval=4.9", "at least 5"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": 0}, ["poke_interval=0", "at least 5"]),
-    (ReportJobStatusSensor, {**WAIT, "poke_interval": timedelta(seconds=1)}, ["poke_interval=1", "at least 5"]),
+    (ReportJobStatusSensor, {**WAIT, "poke_interval": timedelta(seconds=1)}, ["poke_interval=datetime.timedelta(seconds=1)", "at least 5"]),
     (ReportJobStatusSensor, {**WAIT, "poke_interval": 1, "deferrable": True}, ["poke_interval=1", "at least 5"]),
     (ReportJobStatusSensor, {**WAIT, "report_type": "rm-performanc"}, ["rm-performanc", "did you mean 'rm-performance'"]),
     (ReportJobStatusSensor, {**WAIT, "api_version": "preview", "report_type": "rm-performance"}, ["preview", "2026-07"]),

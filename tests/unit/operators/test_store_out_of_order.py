@@ -34,11 +34,11 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield operator
 
 
-def test_a_job_that_could_not_be_noted_is_not_lost(operator: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_that_could_not_be_noted_is_not_lost(operator: Any, caplog: pytest.LogCaptureFixture) -> None:
     report_id = operator.execute({"task_state_store": Store("set")})
 
     assert [job["report_id"] for job in operator.sandbox.jobs()] == [report_id]
-    assert f"Report job {report_id} could not be noted" in capsys.readouterr().out
+    assert f"Report job {report_id} could not be noted" in caplog.text
 
 
 def test_a_store_that_cannot_be_read_makes_no_job(operator: Any) -> None:
