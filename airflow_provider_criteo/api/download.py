@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO
 
 import requests
@@ -95,7 +97,7 @@ class _Download:
         self.content_type = self._redact(response.headers.get("Content-Type", ""))
         length = response.headers.get("Content-Length", "")
         progress = _Progress(self._job, int(length) if length.isdecimal() else self._job.size_bytes)
-        chunks = response.raw.stream(CHUNK_BYTES, decode_content=True)
+        chunks = _decompressed(response)
         while True:
             with network_faults(self._request, timeout, self._redact, status=response.status_code):
                 chunk = next(chunks, None)
@@ -169,6 +171,14 @@ class _Download:
 
     def _not_the_report(self, reason: str) -> TransientError:
         return TransientError(200, (), self._request, reason=reason)
+
+
+def _decompressed(response: requests.Response) -> Iterator[bytes]:
+    if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip"):
+        # Not by urllib3, which takes a gzip stream without its end for a whole one.
+        return iter(partial(gzip.GzipFile(fileobj=response.raw).read, CHUNK_BYTES), b"")
+    chunks: Iterator[bytes] = response.raw.stream(CHUNK_BYTES, decode_content=True)
+    return chunks
 
 
 class _Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import ssl
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -180,8 +181,15 @@ def network_faults(request: str, timeout: tuple[float, float], redact: Redact, s
         # Their texts have the address, and a proxy's may have a password.
         reason = "an address cannot be read: that of the proxy, where one is set, or of a redirect"
         raise TransientError(status, (), request, reason=reason, sent=False) from None
-    # ValueError: of requests, for a header that is no text
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    # ValueError: of requests, for a header that is no text; the last two: of gzip, for a stream that is cut or garbled
+    except (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+    ) as error:
         raise _connection_failed(error, request, redact, status) from None
 
 

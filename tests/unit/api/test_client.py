@@ -395,10 +395,9 @@ def test_a_ca_bundle_that_is_missing_is_named_and_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-    with (
-        CriteoClient("id", "secret", sleep=lambda seconds: None) as client,
-        pytest.raises(TransientError, match=r"unset REQUESTS_CA_BUNDLE=.*missing\.pem; nothing was sent") as raised,
-    ):
+    said = r"unset REQUESTS_CA_BUNDLE=.*missing\.pem; nothing was sent"
+    client = CriteoClient("id", "secret", sleep=lambda seconds: None)
+    with client, pytest.raises(TransientError, match=said) as raised:
         made(client)
     assert raised.value.sent is False
     assert "may exist" not in str(raised.value)
