@@ -133,7 +133,7 @@ def a_vanished_job_is_403_410_404_or_204(stage: Stage) -> None:
         with pytest.raises(api_exceptions.ReportJobNotFoundError):
             stage.client.get_report_job("9", report_type)
         with pytest.raises(exceptions.ReportJobNotFoundError) as raised:
-            stage.sense("9", report_type)
+            stage.hook.get_report_job("9", report_type)
         assert isinstance(raised.value, AirflowFailException)
         assert raised.value.status_code == status
     for report_type, status in ((REALTIME, 403), (STATISTICS, 410), (REPORT, 410), (INSIGHT, 410), (CATALOG, 204)):

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.download import human
 from airflow_provider_criteo.api.exceptions import (
     CriteoApiError,
     CriteoError,
@@ -30,7 +29,7 @@ from airflow_provider_criteo.api.exceptions import (
     ValidationError,
 )
 from airflow_provider_criteo.api.files import new_file
-from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.models import JobState, ReportJob, human
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.raw_server import Answer, RawServer, http
 
@@ -119,7 +118,7 @@ PASSING: dict[str, Answer] = {
     "gzip that ends within": http(200, gzip.compress(FILE)[:60], Content_Encoding="gzip"),
     "no gzip": http(200, FILE, Content_Encoding="gzip"),
     "empty": http(200),
-    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "no content": b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
     "a page": http(200, b" \r\n<html>Bad gateway</html>", Content_Type="text/csv"),
     "a late page": http(200, b" " * 300 + b"<html>Gateway</html>"),
     "XML": http(200, b"<?xml version='1.0'?><Error/>"),
@@ -487,7 +486,7 @@ def test_a_destination_that_cannot_be_is_an_error_and_nothing_is_left(destinatio
 _PROGRAM = """
 import json, resource, sys
 from airflow_provider_criteo.api.client import CriteoClient
-from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.models import JobState, ReportJob, human
 url, destination, limit = json.loads(sys.argv[1])
 client = CriteoClient("id", "secret", base_url=url)
 job = ReportJob("1", "mpo-realtime", "Done", JobState.DONE)

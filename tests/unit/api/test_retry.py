@@ -70,7 +70,7 @@ def test_what_criteo_says_is_waited_for_and_a_little_more(error: CriteoApiError,
     assert 20 <= slept[0] <= 22
 
 
-@pytest.mark.parametrize("error", [RateLimitError(retry_after=20), TransientError(503, retry_after=20)])
+@pytest.mark.parametrize("error", [RateLimitError(retry_after=20), TransientError(503, retry_after=76)])
 def test_a_wait_that_would_be_too_long_is_not_begun(error: CriteoApiError, slept: list[float]) -> None:
     function, _ = failing(error)
     with pytest.raises(type(error)):
