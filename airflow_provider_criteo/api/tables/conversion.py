@@ -24,7 +24,7 @@ from airflow_provider_criteo.api.tables.writers import open_writer
 log = logging.getLogger(__name__)
 
 ROW_GROUP_ROWS = 100_000
-ROW_GROUP_BYTES = 32 * 1024 * 1024
+ROW_GROUP_BYTES = 48 * 1024 * 1024
 # Not more: the rows of a buffer are looked at several times, and fit the processor's cache.
 _JSON_BUFFER = 256 * 1024
 _CSV_BLOCK = 1024 * 1024
@@ -137,6 +137,7 @@ def write(batches: Iterator[pa.RecordBatch], file: IO[bytes], schema: pa.Schema,
         for table in row_groups(batches, schema):
             writer.write_table(table)
             rows += table.num_rows
+            del table  # or it would stay while the next one is made
     return rows
 
 
@@ -174,6 +175,7 @@ class Days:
                         file.write_batch(batch)
                         self._places[day].append(place)
                         place += 1
+                del group  # or it would stay while the next one is made
 
     def _check(self, day: date | None) -> None:
         if day in self._places:
