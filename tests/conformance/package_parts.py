@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,9 +15,10 @@ PACKAGE = Path(airflow_provider_criteo.__file__).parent
 
 
 def modules() -> list[str]:
-    """Every module of the package but the sandbox's, which has an extra of its own."""
+    """Every module of the package but those whose extra may not be installed: the sandbox's, and the tables'."""
+    extras = (".sandbox",) if find_spec("pyarrow") else (".sandbox", ".tables")
     found = pkgutil.walk_packages([str(PACKAGE)], "airflow_provider_criteo.")
-    return [module.name for module in found if ".sandbox" not in module.name]
+    return [module.name for module in found if not any(extra in module.name for extra in extras)]
 
 
 def load(name: str) -> Any:

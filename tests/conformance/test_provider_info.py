@@ -109,7 +109,7 @@ def listed(info: dict[str, Any]) -> dict[str, set[str]]:
 # What a user imports is listed; the rest of these folders is how it works inside.
 PUBLIC = {
     "hooks": {"criteo"},
-    "operators": {"report_job"},
+    "operators": {"accounts", "report_job"},
     "sensors": {"report_job"},
     "triggers": {"report_job"},
     "transfers": {"report_to_object_storage"},
