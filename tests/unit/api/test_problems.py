@@ -227,11 +227,10 @@ HUGE = {
 }
 
 
-def errors_of(body: Any) -> list[CriteoError]:
+def errors_of(reply: Answer, body: Any) -> list[CriteoError]:
     """Every kind of error that a body may become."""
-    reply = answer(body)
     errors: list[CriteoError] = [answers.error_for(reply, call, ROW, "9", "GET /x") for call in Call]
-    told = body if isinstance(body, dict) else {}
+    told = {"errors": body["errors"][:500]} if isinstance(body, dict) and isinstance(body.get("errors"), list) else {}
     long = "\N{PILE OF POO}" * 10_000
     attributes = {"status": "Failure", "message": long}
     failed = {"data": {"attributes": attributes}, "errors": told.get("errors"), "warnings": told.get("errors")}
@@ -241,7 +240,11 @@ def errors_of(body: Any) -> list[CriteoError]:
 
 @pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
 def test_a_message_an_event_and_a_job_are_bounded_as_a_whole(body: Any) -> None:
-    for error in errors_of(body):
+    reply = answer(body)
+    began = time.process_time()
+    assert reply.problems
+    assert time.process_time() - began < 2  # nobody waits for it
+    for error in errors_of(reply, body):
         assert len(str(error).encode()) < LARGEST
         assert len(json.dumps(error_to_json(error))) < LARGEST
         assert len(repr(error.__dict__).encode()) < LARGEST
@@ -249,16 +252,9 @@ def test_a_message_an_event_and_a_job_are_bounded_as_a_whole(body: Any) -> None:
             assert len(json.dumps(error.job.to_json())) < LARGEST
 
 
-@pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
-def test_reading_it_takes_no_time(body: Any) -> None:
-    reply = answer(body)
-    began = time.process_time()
-    assert reply.problems
-    assert time.process_time() - began < 2
-
-
 def test_what_was_cut_is_said() -> None:
-    assert "entries more" in said(ENTRIES)[0]
+    sources = {f"field{n}": "x" * 90 for n in range(1_000)}
+    assert "entries more" in said({"errors": [{"title": "Too much", "source": sources}]})[0]
     *kept, last = said(THOUSANDS)
     assert last == f"... and {5_000 - len(kept)} more problems"
     assert "more problems" not in "".join(kept)
