@@ -1,11 +1,10 @@
 """Make the client's file of limits from what Criteo documents.
 
-    python dev/update_limits.py LIMITS REPORT_TYPES COLUMNS
+    python dev/update_limits.py LIMITS REPORT_TYPES
 
 LIMITS is the JSON of Criteo's documented limits by report type: ``{"max_days": ..., "lookback": ..., "ids": {...},
-"row_caps": [...]}``; REPORT_TYPES the JSON list of the report types with their attributes and dimensions; COLUMNS the
-JSON dictionary of columns, with the ``additivity`` of each metric. The result says, for every report type, what a
-request may ask for at once, and at which dimensions it can be cut.
+"row_caps": [...]}``; REPORT_TYPES the JSON list of the report types with their attributes and dimensions. The result
+says, for every report type, what a request may ask for at once, and at which dimensions it can be cut.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ WEEK_DIMENSIONS = ("week", "Week")
 BESIDE: dict[str, dict[str, Any]] = {
     # At most 24 hours: its days are cut in `timezone`, which need not be that of the dates.
     "mpo-realtime": {
-        "moments": True,
         "day_dimensions": [],
         "week_dimensions": [],
         "default_dimensions": ["advertiserId", "campaignId", "sellerId", "productId", "day"],
@@ -37,8 +35,6 @@ BESIDE: dict[str, dict[str, Any]] = {
         "not_before": "2026-08-28",
         "default_dimensions": ["advertiserId", "adSetId", "sellerId", "productId"],
     },
-    # "Start and end of the reporting interval in UTC", the end being now by default.
-    "products": {"moments": True},
     # "Hourly logs of each transaction": retail-media/docs/report-types
     "rm-attributed-transactions": {"rows": "log"},
     # Templates by day, where no dimensions are asked for; "capout" disregards dimensions.
@@ -100,14 +96,13 @@ def limits(documented: dict[str, Any], report_type: dict[str, Any]) -> dict[str,
     return {name: value for name, value in {**found, **BESIDE.get(id_, {})}.items() if value not in (None, [])}
 
 
-def document(documented: dict[str, Any], report_types: list[dict[str, Any]], columns: dict[str, Any]) -> str:
+def document(documented: dict[str, Any], report_types: list[dict[str, Any]]) -> str:
     """The text of the file."""
     data = {
         "report_types": {row["id"]: limits(documented[row["id"]], row) for row in report_types},
-        "not_additive": sorted(name for name, kind in columns["additivity"].items() if kind != "sum"),
     }
     return json.dumps(data, indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(document(*(json.loads(Path(file).read_text("utf-8")) for file in sys.argv[1:4])), "utf-8")
+    TARGET.write_text(document(*(json.loads(Path(file).read_text("utf-8")) for file in sys.argv[1:3])), "utf-8")

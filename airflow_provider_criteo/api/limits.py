@@ -37,7 +37,6 @@ class Limits:
     :param lookback_days: the same in days.
     :param not_before: the first day that Criteo has data of.
     :param rows: what a row is: ``"totals"`` of the range by the dimensions, ``"weeks"``, or an entry of a ``"log"``.
-    :param moments: whether dates are moments, with the time of day; else they are whole days.
     :param day_dimensions: the dimensions by which each row is of one day.
     :param week_dimensions: the dimensions by which each row is of one week, Monday to Sunday.
     :param default_dimensions: those of a request that names none.
@@ -51,7 +50,6 @@ class Limits:
     lookback_days: int | None = None
     not_before: date = date.min
     rows: str = "totals"
-    moments: bool = False
     day_dimensions: tuple[str, ...] = ("date", "Day")
     week_dimensions: tuple[str, ...] = ()
     default_dimensions: tuple[str, ...] = ()
@@ -92,6 +90,8 @@ def limits_of(report_type: str) -> Limits:
     return Limits.from_json(known) if known is not None else Limits()
 
 
+@lru_cache(maxsize=1)
 def not_additive() -> frozenset[str]:
     """The metrics, in lower case, whose values of two rows do not add up: unique counts, ratios, ranks, prices."""
-    return frozenset(_data()["not_additive"])
+    columns = json.loads(files(__package__).joinpath("data/columns.json").read_text("utf-8"))
+    return frozenset(name for name, kind in columns["additivity"].items() if kind != "sum")

@@ -20,14 +20,14 @@ from typing import Any
 from airflow_provider_criteo.api.attributes import Attributes, parse_attributes
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.limits import IdLimit, Limits, limits_of, not_additive
+from airflow_provider_criteo.api.quota import REPORTING_CALLS_PER_MINUTE
+from airflow_provider_criteo.api.report_type import DateKind
 from airflow_provider_criteo.api.reports import get_report_type
 
 log = logging.getLogger(__name__)
 
 CALLS_PER_REPORT = 3
 """A create, a status and a download; each further poll is one more."""
-CALLS_PER_MINUTE = 40
-"""https://developers.criteo.com/criteo-apis/docs/rate-limits"""
 
 _SHOWN_METRICS = 5
 _WEEK = 7
@@ -70,8 +70,8 @@ def split_report(
         report_type,
         _counted(len(parts), "request"),
         calls,
-        _counted(math.ceil(calls / CALLS_PER_MINUTE), "minute"),
-        CALLS_PER_MINUTE,
+        _counted(math.ceil(calls / REPORTING_CALLS_PER_MINUTE), "minute"),
+        REPORTING_CALLS_PER_MINUTE,
     )
     return parts
 
@@ -224,6 +224,11 @@ class _Request:
         names = {name.lower() for name in _names(self.attributes.get("dimensions")) or self.limits.default_dimensions}
         return any(dimension.lower() in names for dimension in dimensions if dimension)
 
+    @property
+    def takes_moments(self) -> bool:
+        """Whether the time of day counts; where Criteo does not say, a day is taken for a whole one."""
+        return get_report_type(self.report_type).dates is DateKind.MOMENTS
+
     def _span(self, max_days: int | None = None, *, needed: bool = False) -> _Span | None:
         start, end = (self.attributes.get(name) for name in ("startDate", "endDate"))
         first, last = _ordinal(start), _ordinal(end)
@@ -234,14 +239,14 @@ class _Request:
                 f"{self._dates}: to count the days, both have to be dates, datetimes or ISO 8601 text such as "
                 "'2026-10-01' or '2026-10-01T00:00:00Z'; where they are templates, call split_report in a @task"
             )
-        if self.limits.moments and _zone(start) != _zone(end):
+        if self.takes_moments and _zone(start) != _zone(end):
             if max_days is None:
                 return None
             raise InvalidInputError(f"{self._dates}: to count the days, both have to be in the same time zone")
         if last < first:
             raise InvalidInputError(f"{self._dates}: the end is before the start")
         span = _Span(start, end, first, last, end)
-        if self.limits.moments:
+        if self.takes_moments:
             return span.of_moments()
         # Criteo shifts the start back to a Monday and the end on to a Sunday.
         return span.whole_weeks() if self.limits.rows == "weeks" else span
