@@ -30,7 +30,10 @@ async def together(triggers: list[Any]) -> list[str]:
 
 def nothing_is_left() -> None:
     assert not poller._pollers
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("criteo-criteo_default")]
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("criteo-criteo_default")]
+    for thread in threads:
+        thread.join(10)  # they were told to end
+    assert not [thread.name for thread in threads if thread.is_alive()]
 
 
 def test_fifty_triggers_share_one_token_and_few_connections(
