@@ -55,7 +55,7 @@ def test_the_example_creates_a_report_waits_and_downloads_it(airflow: AirflowSta
     url = airflow.xcom("example_criteo_report", run_id, "download")
     report = rows(Path(url.removeprefix("file://")))
     assert len(report) == 10
-    assert {"AdvertiserId", "CampaignId"} <= report[0].keys()
+    assert {"advertiserId", "campaignId"} <= report[0].keys()
 
 
 @pytest.mark.parametrize("how", ["poke", "reschedule", "deferred"])
