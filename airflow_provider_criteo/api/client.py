@@ -435,6 +435,10 @@ class CriteoClient:
         for version in left:
             request = f"{method} {url(version)}{about}"
             answer = ask(url(version), request)
+            if answer.meant_status == 401 != answer.status_code:
+                # The session renews a token that is refused with a 401; Criteo says so otherwise, too.
+                self._auth.renew()
+                answer = ask(url(version), request)
             if not answers.is_retired_route(answer):
                 break
             gone.append(version)
@@ -461,11 +465,7 @@ class CriteoClient:
         """Make a call and read its answer whole."""
 
         def ask(path: str, request: str) -> Answer:
-            answer = self._read(self._sent(method, path, request, **options), request)
-            if answer.meant_status == 401 != answer.status_code:
-                self._auth.renew()
-                answer = self._read(self._sent(method, path, request, **options), request)
-            return answer
+            return self._read(self._sent(method, path, request, **options), request)
 
         return self._in_service(route, versions, url, method, ask, about)
 

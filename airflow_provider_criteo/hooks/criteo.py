@@ -18,7 +18,7 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
 from airflow_provider_criteo.utils.destination import Destination
-from airflow_provider_criteo.utils.observability import count, file_written
+from airflow_provider_criteo.utils.observability import count, counted_poll, file_written
 from airflow_provider_criteo.utils.report_table import TableParameters, write_table
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CriteoHook(BaseHook):
         :param report_id: what the create returned.
         :param report_type: an id of the catalogue.
         """
-        with as_task_exceptions(self.criteo_conn_id):
+        with as_task_exceptions(self.criteo_conn_id), counted_poll():
             return self.client.get_report_job(report_id, report_type, api_version=self.api_version)
 
     def download_report(

@@ -25,13 +25,11 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CriteoBaseOperator
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.observability import count
 from airflow_provider_criteo.utils.polling import WAITING_IN_TRIGGERER, Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.api.models import ReportJob
 
 _SHORTEST_SAFE_RESCHEDULE = 15.0
 
@@ -111,13 +109,9 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
         return PokeReturnValue(done, wait.report_id if done else None)
 
     def _poked(self, wait: Wait, deadline: Deadline) -> float | None:
-        def get_report_job() -> ReportJob:
-            count("polls")
-            return self.hook.get_report_job(wait.report_id, self.report_type)
-
         try:
             with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
-                return polled(wait, get_report_job)
+                return polled(wait, lambda: self.hook.get_report_job(wait.report_id, self.report_type))
         except (AirflowFailException, AirflowSensorTimeout):
             raise
         except Exception:

@@ -16,7 +16,7 @@ from airflow_provider_criteo.api.quota import MOST_CONCURRENT, Pace
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.triggers.queue import Call, TurnQueue
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of, mask_secret
-from airflow_provider_criteo.utils.observability import count
+from airflow_provider_criteo.utils.observability import counted_poll
 
 if TYPE_CHECKING:
     from airflow_provider_criteo.api.client import CriteoClient
@@ -88,12 +88,9 @@ class ConnectionPoller:
 
         def call() -> ReportJob:
             nonlocal rate
-            count("polls")
             try:
-                return client.get_report_job(report_id, report_type, api_version=api_version)
-            except RateLimitError:
-                count("rate_limited")
-                raise
+                with counted_poll():
+                    return client.get_report_job(report_id, report_type, api_version=api_version)
             finally:
                 rate = client.rate_limit
                 if client is not self._client:

@@ -7,7 +7,11 @@ Metrics: ``criteo.polls``, ``criteo.rate_limited``, ``criteo.download_bytes`` (c
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from airflow_provider_criteo.api.exceptions import RateLimitError
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +24,17 @@ def count(name: str, amount: int = 1) -> None:
         Stats.incr(f"criteo.{name}", amount)
     except Exception:
         log.debug("No metric %s", name, exc_info=True)
+
+
+@contextmanager
+def counted_poll() -> Iterator[None]:
+    """Count a poll, and whether Criteo refused it for the quota."""
+    count("polls")
+    try:
+        yield
+    except RateLimitError:
+        count("rate_limited")
+        raise
 
 
 def waited(seconds: float) -> None:

@@ -24,7 +24,7 @@ _ENVIRONMENT = {
 }
 
 _PROCESSES = 2
-_THREADS = 12
+_THREADS = 8
 
 
 def cells(faults: Iterable[str], *, quick: bool = False) -> list[Cell]:
@@ -56,12 +56,16 @@ def played(chosen: list[Cell]) -> dict[Cell, str | None]:
 def _share(chosen: list[Cell]) -> list[tuple[Cell, str | None]]:
     os.environ.update(_ENVIRONMENT)
     import structlog
+    from fast_time import FastTime
     from one_run import CLIENT_TIMEOUT, SECRET, OneRun
 
     import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
     from airflow_provider_criteo.sandbox import Sandbox
     from airflow_provider_criteo.sandbox.server import connection_json
+    from airflow_provider_criteo.utils.clock import CLOCK
 
+    fast = FastTime()
+    CLOCK.now, CLOCK.sleep = fast.now, fast.sleep
     # Nobody reads the logs of thousands of tasks.
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -82,7 +86,8 @@ def _share(chosen: list[Cell]) -> list[tuple[Cell, str | None]]:
             conn_ids = (f"criteo_{number}_a", f"criteo_{number}_b")
             began = time.monotonic()
             try:
-                wrong = OneRun(cell, sandbox, f"client-{number}", conn_ids, folder / str(number)).wrong()
+                run = OneRun(cell, sandbox, f"client-{number}", conn_ids, folder / str(number), fast)
+                wrong = run.wrong()
             except Exception as error:  # noqa: BLE001 - one cell must not end the others
                 wrong = f"the run itself broke: {error!r}"
             if os.environ.get("FAULT_MATRIX_TIMES"):

@@ -2,7 +2,8 @@
 
 Derived from what each answer of Criteo's means to a create, a wait and a download:
 
-- a definitive answer ends the task at once and without a retry, even if it comes once;
+- a definitive answer ends the task at once and without a retry, even if it comes once; but a wait that has had a
+  good answer believes it only when it is given twice, and not that a job is unknown in its first minute;
 - a passing fault ends no wait: it is survived, or the wait's own timeout comes;
 - a create whose request may have arrived is never sent again: the error says that a job may exist;
 - every other create, and every download, is tried again a few times, and then raises an error that Airflow retries.
@@ -11,6 +12,7 @@ Derived from what each answer of Criteo's means to a create, a wait and a downlo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 FILE = "file"
 TIMEOUT = "AirflowSensorTimeout"
@@ -32,16 +34,18 @@ class Ends:
     :param forever: when it does not stop.
     :param one_request: whether the request may have arrived, so that it must not be sent again.
     :param params: of the fault.
+    :param times: how often it comes when it comes once.
     :param report_type: where only its answers let anyone see the fault.
     """
 
     once: str
     forever: str
     one_request: bool = False
-    params: tuple[tuple[str, float], ...] = ()
+    params: tuple[tuple[str, Any], ...] = ()
+    times: int = 1
     report_type: str = "mpo-realtime"
 
-    def but(self, **params: float) -> Ends:
+    def but(self, **params: Any) -> Ends:
         """The same with parameters of the fault."""
         return replace(self, params=tuple(params.items()))
 
@@ -58,6 +62,7 @@ INVALID = _always("ValidationError")
 UNAUTHORIZED = _always("AuthenticationError")
 FORBIDDEN = _always("PermissionDeniedError")
 NO_JOB = _always("ReportJobNotFoundError")
+NOT_YET = Ends(FILE, "ReportJobNotFoundError")
 RENEWED = Ends(FILE, "AuthenticationError")
 FORWARDED = Ends(FILE, "VersionRetiredError")
 
@@ -76,15 +81,23 @@ TABLE: dict[str, _Row] = {
     "http-403": (UNAUTHORIZED, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     "http-404": (PASSES, FORWARDED, FORWARDED, FORWARDED),
     "http-410": (PASSES, FORWARDED, FORWARDED, FORWARDED),
-    "http-408": (PASSES, PASSES, PASSES, PASSES),
+    "http-401-again": (NEVER, *(replace(UNAUTHORIZED, times=2),) * 3),
+    "http-408": (PASSES, LOST, PASSES, PASSES),
     # The sandbox's token endpoint gives these with RFC 6749's code server_error, which is a passing one.
     **{f"http-{status}": (PASSES, INVALID, INVALID, INVALID) for status in (402, 405, 406, 409, 413, 415, 418, 422)},
     **{f"http-{status}": (PASSES, LOST, PASSES, PASSES) for status in (500, 501, 502, 504, 520)},
-    "http-503": (PASSES, PASSES, PASSES, PASSES),
+    # A service that is not available has not taken the request.
+    **dict.fromkeys(("http-503", "http-503-retry-after"), (PASSES, PASSES, PASSES, PASSES)),
+    # The type of a problem wins over the status.
+    **dict.fromkeys(("quota-400", "quota-403"), (NEVER, QUOTA, QUOTA, QUOTA)),
+    **dict.fromkeys(("availability-400", "availability-403"), (NEVER, LOST, PASSES, PASSES)),
+    "authentication-400": (NEVER, RENEWED, RENEWED, RENEWED),
+    **dict.fromkeys(("asp-net-400", "message-400", "text-400"), (UNAUTHORIZED, INVALID, INVALID, INVALID)),
+    "message-403": (UNAUTHORIZED, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     # Where the reset is told, a quota that stays used up is told to reset later than a task waits in its worker.
     **{
         f"http-429-{told}": (QUOTA,) * 4
-        for told in ("limit-and-reset", "reset-only", "retry-after", "retry-after-date", "reset-ms")
+        for told in ("limit-and-reset", "reset-only", "retry-after", "retry-after-date")
     },
     **{f"http-429-{clock}": (QUOTA,) * 4 for clock in ("date-ahead", "date-behind")},
     **{f"http-429-{untold}": (QUOTA,) * 4 for untold in ("bare", "reset-past", "reset-relative", "garbage")},
@@ -103,7 +116,7 @@ TABLE: dict[str, _Row] = {
     "json-cut": (PASSES, LOST, PASSES, NEVER),
     "problem-200": (NEVER, NEVER, NEVER, INVALID),
     "not-ready": (NEVER, NEVER, NEVER, _always(NOT_READY)),
-    "lost-job": (NEVER, NEVER, NO_JOB, NO_JOB),
+    "lost-job": (NEVER, NEVER, NOT_YET, NO_JOB),
     **dict.fromkeys(
         ("data-null", "data-missing", "data-list", "attributes-missing", "attributes-null"),
         (NEVER, LOST, PASSES, NEVER),
@@ -144,13 +157,11 @@ TABLE: dict[str, _Row] = {
         f"delay-{moment}": tuple(ends.but(seconds=9) for ends in (PASSES, LOST, PASSES, PASSES))
         for moment in ("before", "after")
     },
-    "drip-head": (PASSES, LOST, PASSES, PASSES),
-    # A reply has to end in time; a file may come slowly.
-    "drip": (PASSES, LOST, PASSES, HARMLESS.but(at=100)),
-    **dict.fromkeys(
-        ("cut", "cut-chunked", "reset-at", "stall", "length-too-large", "endless"), (NEVER, NEVER, NEVER, PASSES)
-    ),
+    "drip": (HARMLESS.but(at=100),) * 4,
+    **dict.fromkeys(("cut", "cut-chunked", "reset-at", "stall", "length-too-large"), (NEVER, NEVER, NEVER, PASSES)),
     # Nothing but the size that the status told gives these away.
+    **dict.fromkeys(("rows-missing", "proxy-text"), (NEVER, NEVER, NEVER, PASSES)),
+    "encoding-utf-8": (NEVER, NEVER, NEVER, HARMLESS),
     "cut-unannounced": (NEVER, NEVER, NEVER, replace(PASSES, report_type="rm-performance")),
     "length-too-small": (NEVER, NEVER, NEVER, replace(PASSES, report_type="rm-performance")),
     "gzip": (NEVER, NEVER, NEVER, HARMLESS),
@@ -164,23 +175,23 @@ _TOLD_LATER = (
     "reset-only",
     "retry-after",
     "retry-after-date",
-    "reset-ms",
     "date-ahead",
     "date-behind",
 )
 
 
-_UNTOLD = (*(f"http-429-{told}" for told in ("bare", "reset-past", "reset-relative", "garbage")), "html-429")
+_TAKES_TWO = frozenset({"ValidationError", "AuthenticationError", "PermissionDeniedError"})
+"""The refusals that a wait with a good answer believes when they are given twice."""
 
 
 def right_end(fault: str, call: str, mode: str, forever: bool) -> str:
     """How a task that meets the fault ends: the name of its exception, or ``FILE``."""
     ends = TABLE[fault][CALLS.index(call)]
     assert ends is not None
-    if mode == "all-in-one deferrable" and call in ("token", "create") and fault in _UNTOLD:
-        return LIMITED  # it would come back in a minute, and the task's time is shorter
     waiting = call == "status" or (call == "token" and not mode.startswith("all-in-one"))
     end = ends.forever if forever else ends.once
+    if waiting and not forever and end in _TAKES_TWO and mode not in ("poke", "reschedule"):
+        return FILE
     if waiting and end in RETRIED:
         if fault == "http-429-reset-far" and not forever and mode in ("poke", "reschedule", "all-in-one"):
             return FILE  # the last poke comes when the timeout does, long before that reset
@@ -188,10 +199,10 @@ def right_end(fault: str, call: str, mode: str, forever: bool) -> str:
     return end
 
 
-def params(fault: str, call: str, forever: bool) -> dict[str, float]:
+def params(fault: str, call: str, forever: bool) -> dict[str, Any]:
     """The fault's parameters."""
     ends = TABLE[fault][CALLS.index(call)]
     assert ends is not None
-    if forever and fault.removeprefix("http-429-") in _TOLD_LATER:
+    if forever and fault.removeprefix("http-429-").removeprefix("http-503-") in _TOLD_LATER:
         return {"seconds": 80}
     return dict(ends.params)

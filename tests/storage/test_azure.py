@@ -134,7 +134,7 @@ def test_an_object_that_is_not_there_may_be_written_without_overwrite(
 
 
 def test_a_container_that_is_not_there(download: Download, lake: ContainerClient) -> None:
-    with pytest.raises(DestinationError, match=r"could not be written: .*No such container: 'nowhere'") as raised:
+    with pytest.raises(DestinationError, match=r"there is no bucket or container 'nowhere'") as raised:
         download("abfs://nowhere/report.csv", destination_conn_id="wasb_default")
 
     assert KEY not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Faults of servers that nobody should meet: wrong types, endless and garbled bytes, odd clocks, redirects.
+"""Faults beyond those that a DAG author plays with: odd ways to say a thing, wrong types, garbled bytes, odd clocks.
 
 To import it puts them into ``FAULTS``, beside those that the package has for everybody.
 """
@@ -22,11 +22,11 @@ from airflow_provider_criteo.sandbox.fault_answers import (
     used_up,
     whole,
 )
-from airflow_provider_criteo.sandbox.fault_connections import broken_download, write_body
-from airflow_provider_criteo.sandbox.faults import ALL_CALLS, FAULTS, JSON_CALLS, Play, fault
+from airflow_provider_criteo.sandbox.fault_connections import broken_download
+from airflow_provider_criteo.sandbox.faults import ALL_CALLS, DOWNLOAD, FAULTS, JSON_CALLS, REPORT_CALLS, Play, fault
 from airflow_provider_criteo.sandbox.rate_limits import http_date
-from airflow_provider_criteo.sandbox.replies import Reply, problem
-from airflow_provider_criteo.sandbox.wire import ticks
+from airflow_provider_criteo.sandbox.replies import Reply, envelope, problem
+from airflow_provider_criteo.sandbox.wire import pieces
 
 PACKAGED = tuple(FAULTS)
 """The faults of the package itself."""
@@ -36,6 +36,48 @@ JSON = "application/json"
 
 for _status in (402, 406, 418, 501, 520):
     status_fault(_status)
+
+
+# Said in another way than Criteo's usual one
+
+WORDS = "lookbackWindow could not be converted"
+"""What the bodies of these faults say; whoever meets one has to be told."""
+
+_ASP_NET = {
+    "title": "One or more validation errors occurred.",
+    "status": 400,
+    "errors": {"$.data.attributes.lookbackWindow": [WORDS]},
+}
+
+
+def _problem_of_type(type_: str, status: int) -> None:
+    answer(
+        f"{type_}-{status}",
+        f"HTTP {status} whose problem is of the type {type_}",
+        REPORT_CALLS,
+        lambda play: Reply.json(status, envelope(None, [problem("odd", "Odd", type_, detail=WORDS)])),
+    )
+
+
+for _status in (400, 403):
+    for _type in ("quota", "availability"):
+        _problem_of_type(_type, _status)
+    answer(
+        f"message-{_status}",
+        f"HTTP {_status} with a mere message",
+        ALL_CALLS,
+        fixed(_status, json.dumps({"message": WORDS}).encode(), JSON),
+    )
+_problem_of_type("authentication", 400)
+answer("asp-net-400", "HTTP 400 as ASP.NET words it", ALL_CALLS, fixed(400, json.dumps(_ASP_NET).encode(), JSON))
+answer("text-400", "HTTP 400 with plain text", ALL_CALLS, fixed(400, WORDS.encode(), "text/plain"))
+answer("http-401-again", "HTTP 401, with the next token as well", REPORT_CALLS, lambda play: status_reply(play, 401))
+answer(
+    "http-503-retry-after",
+    "HTTP 503 with Retry-After (seconds)",
+    ALL_CALLS,
+    lambda play: status_reply(play, 503, {"retry-after": whole(float(play.param("seconds", 2.0)))}),
+)
 
 
 # Quotas that are told wrongly
@@ -49,11 +91,6 @@ quota_fault(
     "reset-far",
     "with a reset in a year",
     lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(time.time() + 31536000)},
-)
-quota_fault(
-    "reset-ms",
-    "with a reset in milliseconds",
-    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole((time.time() + seconds) * 1000)},
 )
 quota_fault(
     "reset-relative",
@@ -196,6 +233,29 @@ _odd_token("expires-in-word", "expires_in", "soon")
 changed("token-missing", "no access_token", lambda play, value: {"token_type": "Bearer", "expires_in": 900}, TOKEN)
 
 
+# Files that are not the report
+
+
+@broken_download("rows-missing", "the file ends after its first lines, well framed")
+async def rows_missing(play: Play) -> Reply:
+    lines = b"".join(pieces(play.reply)).splitlines(keepends=True)
+    return Reply(200, b"".join(lines[:2]), dict(play.reply.headers))
+
+
+answer(
+    "proxy-text",
+    "a line of text with HTTP 200 instead of the file",
+    DOWNLOAD,
+    fixed(200, b"Your session has timed out, please sign in.", "text/plain"),
+)
+
+
+@broken_download("encoding-utf-8", "the file says that it is encoded as UTF-8, which is no compression")
+async def encoding_utf_8(play: Play) -> Reply:
+    play.reply.headers["content-encoding"] = "UTF-8"
+    return play.reply
+
+
 # Redirects
 
 
@@ -215,25 +275,7 @@ _redirect("https", "to https at a foreign host", "https://example.com{path}")
 _redirect("file", "to a local file", "file:///etc/hostname")
 
 
-# Bytes that are no HTTP, or never end
-
-
-@fault("drip-head", "headers without end, one now and then (seconds)", acts=True)
-async def drip_head(play: Play) -> None:
-    await play.wire.write(b"HTTP/1.1 200 OK\r\nx-endless: ")
-    async for _ in ticks(float(play.param("seconds", 0.2))):
-        if not await play.wire.write(b"x"):
-            break
-    await play.wire.close()
-
-
-@broken_download("endless", "a chunked file that never ends: a byte now and then (seconds)")
-async def endless(play: Play) -> None:
-    await play.wire.head(play.reply, transfer_encoding="chunked")
-    await write_body(play, chunked=True)
-    async for _ in ticks(float(play.param("seconds", 0.2))):
-        if not await play.wire.write(b"1\r\n \r\n"):
-            break
+# Bytes that are no HTTP
 
 
 @broken_download("gzip-lie", "the file says that it is gzip-encoded, and is not")
