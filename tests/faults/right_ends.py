@@ -101,7 +101,6 @@ TABLE: dict[str, _Row] = {
     },
     **{f"http-429-{clock}": (QUOTA,) * 4 for clock in ("date-ahead", "date-behind")},
     **{f"http-429-{untold}": (QUOTA,) * 4 for untold in ("bare", "reset-past", "reset-relative", "garbage")},
-    "http-429-reset-far": (_always(LIMITED),) * 4,
     "html-200": (PASSES, LOST, PASSES, PASSES),
     "html-403": (PASSES, LOST, PASSES, PASSES),
     "html-404": (PASSES, FORWARDED, PASSES, PASSES),
@@ -193,8 +192,6 @@ def right_end(fault: str, call: str, mode: str, forever: bool) -> str:
     if waiting and not forever and end in _TAKES_TWO and mode not in ("poke", "reschedule"):
         return FILE
     if waiting and end in RETRIED:
-        if fault == "http-429-reset-far" and not forever and mode in ("poke", "reschedule", "all-in-one"):
-            return FILE  # the last poke comes when the timeout does, long before that reset
         return TIMEOUT
     return end
 

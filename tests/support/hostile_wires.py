@@ -88,11 +88,6 @@ quota_fault(
     lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(time.time() - 3600)},
 )
 quota_fault(
-    "reset-far",
-    "with a reset in a year",
-    lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(time.time() + 31536000)},
-)
-quota_fault(
     "reset-relative",
     "with a reset in seconds from now",
     lambda play, seconds: {**used_up(play), "x-ratelimit-reset": whole(seconds)},
