@@ -62,6 +62,7 @@ def test_the_form_of_airflow_2_has_every_field(connection_type: dict[str, Any]) 
     assert kinds == {
         "grant_type": "StringField",
         "refresh_token": "PasswordField",
+        "refresh_token_variable": "StringField",
         "api_version": "StringField",
         "timeout": "StringField",
         "calls_per_minute": "IntegerField",
