@@ -154,18 +154,6 @@ def test_gzip_is_whole_and_cut(caller, sandbox):
     assert len(caller.download(report_id).content) < len(whole)
 
 
-def test_an_endless_file_does_not_end(caller, sandbox):
-    report_id = _id(caller)
-    sandbox.fault("download", "endless", seconds=0.02)
-    begun = time.monotonic()
-    with caller.download(report_id, stream=True) as reply:
-        for _ in reply.iter_content(None):
-            if time.monotonic() - begun > 0.3:
-                break
-        else:
-            pytest.fail("the file ended")
-
-
 def test_a_slow_answer_drips(caller, sandbox):
     report_id = _id(caller)
     sandbox.fault("status", "drip", seconds=0.01, at=20)
