@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-kill test-celery soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-waits test-kill test-celery soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -82,6 +82,9 @@ test-sdk: setup ## Criteo's own Python SDKs against the sandbox
 
 test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py --timeout 900
+
+test-waits: setup ## on a real Airflow whose vault and whose database are away for a while (installs PostgreSQL)
+	$(PYTHON) -m pytest tests/airflow/test_waits.py --timeout 900
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill

@@ -146,9 +146,9 @@ class Soak:
         return sum(jobs.values()) - len(jobs), lost
 
     def left_over(self) -> int:
-        """Files that are no report, in the lake and where downloads are spooled."""
-        reports = sum(1 for _ in self.lake.rglob("*.csv"))
-        return sum(path.is_file() for path in self.lake.rglob("*")) - reports
+        """Files in the lake that are no report. A process that is killed cannot remove its hidden one."""
+        files = (path for path in self.lake.rglob("*") if path.is_file() and path.suffix != ".csv")
+        return sum(not (path.name.startswith(".criteo-") and path.suffix == ".part") for path in files)
 
 
 class _gone:  # noqa: N801 - a context manager

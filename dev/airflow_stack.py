@@ -325,9 +325,9 @@ class AirflowStack:
         self._secret = secrets.token_hex(32)
         self.database_url = f"sqlite:///{self.home}/airflow.db"
         if self.database == "postgres":
-            postgres = self._services.enter_context(Postgres())
+            self._postgres = self._services.enter_context(Postgres())
             # The driver is named: which one is the default depends on SQLAlchemy's version.
-            self.database_url = f"postgresql+psycopg2://{postgres.address}"
+            self.database_url = f"postgresql+psycopg2://{self._postgres.address}"
         if self.executor == "CeleryExecutor":
             self._redis = self._services.enter_context(Redis())
         self.environment = self._environment()
@@ -388,6 +388,21 @@ class AirflowStack:
         """Start a component that was stopped or killed, and wait until it is healthy."""
         self._launch(name)
         self.wait_healthy()
+
+    def start_what_ended(self) -> None:
+        """Start the components that have ended by themselves, as what supervises a deployment does."""
+        for name, component in self.components.items():
+            if not component.running:
+                self._launch(name)
+
+    @contextlib.contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Stop PostgreSQL for as long as the block lasts."""
+        self._postgres.stop()
+        try:
+            yield
+        finally:
+            self._postgres.start()
 
     def stop(self, name: str) -> None:
         """Stop a component: SIGTERM to all its processes, SIGKILL after 15 seconds."""

@@ -34,25 +34,37 @@ class Postgres:
         self._bin = program("initdb", "postgresql", "usr/lib/postgresql/*/bin").resolve().parent
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         try:
-            self._start()
+            self._make()
+            self.start()
+            self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", self.database)
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def _start(self) -> None:
+    def _make(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
-        data, log = self.folder / "data", self.folder / "postgres.log"
-        self._run("initdb", "-D", str(data), "-A", "trust", "-U", "airflow", "--no-sync", "-E", "UTF8")
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "airflow", "--no-sync", "-E", "UTF8")
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        """Start the server."""
+        log = self.folder / "postgres.log"
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
         options += f" {_FAST_AND_FORGETFUL} {_NO_LOCKS_OF_THE_DEAD}"
-        self._run("pg_ctl", "-D", str(data), "-w", "-t", "120", "-l", str(log), "-o", options, "start")
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", self.database)
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "120", "-l", str(log), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop the server, whoever is connected; its data stays."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
     def __exit__(self, *_: object) -> None:
-        if (self.folder / "data" / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, name: str, *arguments: str) -> None:
