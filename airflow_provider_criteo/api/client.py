@@ -44,9 +44,9 @@ from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateL
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.reports import (
+    CHANNELS,
     CURRENT_VERSION,
     DEFAULT_REPORT_TYPE,
-    EXPERIMENTAL_VERSION,
     PREVIEW_VERSION,
     VERSION_ENDS,
     ReportType,
@@ -61,7 +61,6 @@ LONGEST_CONNECT = 10.0
 _DAYS_OF_WARNING = 90
 _ACCOUNTS_PER_PAGE = 100
 _NEXT_VERSIONS = ("2027-01",)
-_CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 NO_ACCOUNTS = "the application sees no account: nobody has given it consent, or consent was withdrawn"
 
 _told_once: set[tuple[str, ...]] = set()
@@ -379,7 +378,7 @@ class CriteoClient:
     def _account_versions(self) -> tuple[str, ...]:
         if self.api_version is None:
             return (CURRENT_VERSION, *_NEXT_VERSIONS)
-        return _CHANNELS if self.api_version == PREVIEW_VERSION else (self.api_version,)
+        return CHANNELS if self.api_version == PREVIEW_VERSION else (self.api_version,)
 
     # One call
 

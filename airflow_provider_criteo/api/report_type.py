@@ -18,7 +18,10 @@ PREVIEW_VERSION = "preview"
 EXPERIMENTAL_VERSION = "experimental"
 """The new name of ``preview``: https://developers.criteo.com/marketing-solutions/experimental/docs/introduction-to-experimental"""
 
-API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
+"""The channels in order of preference."""
+
+API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", *CHANNELS)
 
 VERSION_ENDS: Mapping[str, date] = MappingProxyType(
     {

@@ -14,6 +14,7 @@ from dataclasses import replace
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.report_type import (
     API_VERSIONS,
+    CHANNELS,
     CURRENT_VERSION,
     EXPERIMENTAL_VERSION,
     PREVIEW_VERSION,
@@ -28,6 +29,7 @@ from airflow_provider_criteo.api.report_type import (
 
 __all__ = (
     "API_VERSIONS",
+    "CHANNELS",
     "CURRENT_VERSION",
     "DEFAULT_REPORT_TYPE",
     "DOCS",
@@ -49,7 +51,6 @@ DEFAULT_REPORT_TYPE = "mpo-realtime"
 
 DOCS = "https://developers.criteo.com"
 _STABLE = (CURRENT_VERSION, "2027-01", "2026-01")
-_CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 _COMPACT_FIRST = ("json-compact", "json", "json-newline", "csv")
 _MPO_STATS = "/{version}/marketing-solutions/marketplace-performance-outcomes/stats"
 
@@ -59,7 +60,7 @@ _MPO = ReportType(
     create_path="",
     status_path=f"{_MPO_STATS}/report-jobs/{{reportId}}",
     output_path="",
-    versions=_CHANNELS,
+    versions=CHANNELS,
     scope="MarketingSolutions_Analytics_Read",
     docs_url="",
     date_format="date-time",
@@ -101,7 +102,7 @@ _SUPPLY_SIDE = replace(
 )
 _CAMPAIGNS = replace(
     _RETAIL_MEDIA,
-    versions=("2026-01", *_CHANNELS),
+    versions=("2026-01", *CHANNELS),
     docs_url=f"{DOCS}/retail-media/docs/demand-side-analytics-get-started",
     formats=_COMPACT_FIRST,
     limits="At most 100 days, up to 3 years back; 50 ids.",
@@ -126,7 +127,7 @@ _INSIGHT = replace(
     _RETAIL_MEDIA,
     status_path="/{version}/retail-media/insights/{reportId}/status",
     output_path="/{version}/retail-media/insights/{reportId}/output",
-    versions=_CHANNELS,
+    versions=CHANNELS,
     formats=_COMPACT_FIRST,
     row_caps=(),
     limits="At most 100 days.",
@@ -261,7 +262,7 @@ _ROWS = (
         id="rm-offsite",
         title="Retail Media offsite",
         create_path="/{version}/retail-media/reports/offsite",
-        versions=_CHANNELS,
+        versions=CHANNELS,
         docs_url=f"{DOCS}/retail-media/experimental/docs/demand-side-analytics-overview",
         formats=_COMPACT_FIRST,
     ),
