@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -223,12 +223,14 @@ class Layout:
     :param report_type: whose names may also be spelled as they were before Criteo renamed them.
     :param pinned: whether what the report has beyond them is left out.
     :param unknown: names in the report for which there is no documented type.
+    :param doubts: what of the options is probably misspelt.
     """
 
     columns: tuple[Column, ...]
     report_type: str
     pinned: bool = False
     unknown: tuple[str, ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
 
     @property
     def fingerprint(self) -> str:
@@ -258,7 +260,7 @@ def _matched(wanted: Sequence[str], names: Sequence[str], report_type: str) -> d
     renames = {key.lower(): value.lower() for key, value in _of_report_type("renames", report_type).items()}
     renames.update({new: old for old, new in renames.items()})
     found = {name: name for name in wanted if name in set(names)}
-    for spelling in (str.lower, lambda name: renames.get(name.lower(), "")):
+    for spelling in (str.lower, lambda name: renames.get(name.lower(), name.lower())):
         left = {name.lower(): name for name in reversed(names) if name not in found.values()}
         for name in wanted:
             if name not in found and spelling(name) in left:
@@ -279,12 +281,21 @@ def layout(
     :param declared: name -> the type that the file itself declares.
     :raises InvalidInputError: two columns would have one name.
     :raises UnknownColumnsError: nothing tells the columns.
+    :raises TableError: the file has no column that was asked for, and none that Criteo documents.
     """
     _require_unique("the report", names)
     types = _lower_keys(options.column_types or {})
     extra = options.extra_columns or {}
     pinned = options.columns is not None and not isinstance(options.columns, Mapping)
-    pairs = _named(_reported(names, report_type, attributes), options)
+    unknown = [name for name in names if not known_type(name, report_type) and name.lower() not in types]
+    asked = expected_columns(report_type, attributes) if attributes is not None else []
+    if asked and names and len(unknown) == len(names) and not _matched(asked, names, report_type):
+        raise TableError(
+            f"the file has {', '.join(map(repr, names)):.200} where a report has its columns; asked for were "
+            f"{', '.join(asked):.500}: no report"
+        )
+    reported = _reported(names, report_type, attributes)
+    pairs = _named(reported, options)
     if not pairs:
         raise UnknownColumnsError(
             "the report is empty, and neither it nor its request tells the columns; pass the request's attributes "
@@ -302,8 +313,19 @@ def layout(
         order = {name: place for place, name in enumerate(options.columns or ())}
         columns.sort(key=lambda column: order.get(column.name, len(order)))
     _require_unique("columns and extra_columns", [column.name for column in columns])
-    unknown = [name for name in names if not known_type(name, report_type) and name.lower() not in types]
-    return Layout(tuple(columns), report_type, pinned, tuple(unknown))
+    doubts = tuple(_doubts(options, reported, report_type))
+    return Layout(tuple(columns), report_type, pinned, tuple(unknown), doubts)
+
+
+def _doubts(options: TableOptions, reported: Sequence[str], report_type: str) -> Iterator[str]:
+    """The names in options that are neither the report's nor Criteo's."""
+    extra = options.extra_columns or {}
+    for field_name, named in (("columns", options.columns or ()), ("column_types", options.column_types or {})):
+        found = _matched(list(named), [*reported, *extra], report_type)
+        renamed = options.columns.values() if isinstance(options.columns, Mapping) else ()
+        for name in named:
+            if name not in found and name not in renamed and not known_type(name, report_type):
+                yield f"{field_name} names {name!r}, which is no column of the report; {choices(name, reported)}"
 
 
 def _lower_keys(mapping: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,8 @@ class TypedReport:
         self.layout = layout(self._report.names, self._report.declared, report_type, attributes, options)
         if self.layout.unknown:
             log.warning("columns that Criteo does not document are text: %s", ", ".join(self.layout.unknown))
+        for doubt in self.layout.doubts:
+            log.warning("%s", doubt)
         self.schema = pa.schema(
             [_field(column) for column in self.layout.columns],
             {"criteo.report_type": report_type, "criteo.provider_version": __version__},

@@ -181,6 +181,19 @@ def test_what_is_no_report_is_refused(text: str | bytes, says: str) -> None:
         read(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["null", '{"data":null}', '{"error":"gone"}', "Internal error", "clicks\tspend\n1\t2\n", b"\x1f\x8b\x08\x00,"],
+)
+def test_a_file_without_any_column_that_was_asked_for_is_no_report(text: str | bytes) -> None:
+    with pytest.raises(TableError, match="asked for were date, clicks: no report"):
+        read(text, attributes={"dimensions": ["date"], "metrics": ["clicks"]})
+
+
+def test_a_new_column_alone_is_a_report_where_it_was_asked_for() -> None:
+    assert read("novel\n1\n", attributes={"dimensions": ["novel"]}).to_pylist() == [{"novel": "1"}]
+
+
 def test_a_quote_within_a_bare_value_is_no_sign_of_a_cut() -> None:
     assert values(read('campaignId,keyword\n1,a 5" screen\n')) == [["1", 'a 5" screen']]
 
@@ -396,6 +409,35 @@ def test_a_list_of_columns_pins_which_and_their_order() -> None:
 
     assert table.to_pylist() == [{"Date": date(2026, 10, 1), "roas": None, "clicks": 1}]
     assert str(table.schema.field("roas").type) == "double"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"columns": ["date", "clikcs"]}, "columns names 'clikcs', which is no column of the report"),
+        ({"columns": {"clikcs": "n"}}, "columns names 'clikcs'"),
+        ({"column_types": {"clikcs": "string"}}, "column_types names 'clikcs'"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_the_one_that_was_meant(
+    options: Any, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read("date,clicks\n2026-10-01,1\n", **options)
+    assert says in caplog.text
+    assert "did you mean 'clicks'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": ["Date", "roas", "CLICKS", "load_day"], "extra_columns": {"load_day": "2026-10-02"}},
+        {"columns": {"date": "day"}, "column_types": {"day": "string", "spend": "string"}},
+        {"column_types": {"load_day": "date32"}, "extra_columns": {"load_day": "2026-10-02"}},
+    ],
+)
+def test_names_of_criteo_s_and_of_the_table_are_no_doubts(options: Any, caplog: pytest.LogCaptureFixture) -> None:
+    read("date,clicks\n2026-10-01,1\n", **options)
+    assert not caplog.records
 
 
 def test_a_dict_of_columns_renames() -> None:
