@@ -19,7 +19,7 @@ PAGES = (
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 )
-LANGUAGES = ("python", "shell", "json", "text")
+LANGUAGES = ("python", "shell", "json", "sql", "text")
 
 _FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^>]*?) -->\n)?^```(?P<info>[^\n]*)\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,14 @@ QUOTED = [text for cell in first_cells(OWN_FAILURES) for text in code_in(cell)]
 def test_an_error_text_is_one_that_the_code_has(quoted: str) -> None:
     wanted = re.compile(".*?".join(re.escape(part.strip()) for part in quoted.split("…")), re.DOTALL)
     assert any(wanted.search(text) for text in TEXTS), f"no text of the code has {quoted!r}"
+
+
+@pytest.mark.parametrize(("heading", "kind"), [("Unique counts", "distinct"), ("Ranks, prices, labels", "none")])
+def test_the_metrics_that_never_add_up_are_listed(heading: str, kind: str) -> None:
+    listed = section(DOCS / "guides" / "adding-up.md", heading).partition(":")[0]
+    columns = json.loads((PACKAGE / "api" / "data" / "columns.json").read_text())
+    never = {name for name, additivity in columns["additivity"].items() if additivity == kind}
+    assert sorted(name.lower() for name in code_in(listed)) == sorted(never)
 
 
 def test_every_example_dag_is_listed() -> None:
