@@ -13,8 +13,64 @@ DATE_ATTRIBUTES = ("startDate", "endDate", "modifiedAfter")
 
 # As str(), isoformat() and Airflow's ds and ts have it.
 _ISO_8601 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:(?P<separator>[T ])(?P<minute>\d\d:\d\d)(?P<second>:\d\d)?(?:\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
 )
+
+
+def named_date(value: object) -> date | None:
+    """The day, or the moment on its own clock, that a value names; None where it is no date.
+
+    :param value: a date, a datetime, or the ISO 8601 text of one; a text without a zone is a naive datetime.
+    """
+    if isinstance(value, date):
+        return value
+    text = _ISO_8601.fullmatch(value.strip()) if isinstance(value, str) else None
+    if text is None:
+        return None
+    try:
+        if text["separator"] is None:
+            return date.fromisoformat(text["day"])
+        microsecond = (text["fraction"] or "")[:6]
+        moment = datetime.fromisoformat(f"{text['day']}T{text['minute']}{text['second'] or ':00'}.{microsecond:0<6}")
+        return moment.replace(tzinfo=_zone(text["zone"]))
+    except ValueError:
+        return None
+
+
+def _zone(text: str | None) -> timezone | None:
+    if text is None or text == "Z":
+        return timezone.utc if text else None
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
+    return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))
+
+
+def is_midnight(value: date) -> bool:
+    """Whether this is the first moment of a day on its own clock; a day without a time is not."""
+    return isinstance(value, datetime) and value.time() == time()
+
+
+def first_and_last_day(start: date, end: date, row: ReportType) -> tuple[date, date]:
+    """The days of a span, each on its own clock: moments up to a midnight have nothing of its day."""
+    first, last = date(start.year, start.month, start.day), date(end.year, end.month, end.day)
+    if row.dates is DateKind.MOMENTS and first < last and is_midnight(end):
+        return first, last - timedelta(days=1)
+    return first, last
+
+
+def moved(value: Any, day: date, clock: time) -> Any:
+    """The same kind of date on another day, with that time of day if it has one.
+
+    :param value: what ``named_date`` reads.
+    """
+    if isinstance(value, datetime):
+        return value.replace(day.year, day.month, day.day, clock.hour, clock.minute, clock.second, 0)
+    if isinstance(value, date):
+        return value.replace(day.year, day.month, day.day)
+    text = _ISO_8601.fullmatch(value.strip())
+    assert text is not None
+    return f"{day}{text['separator']}{clock}{text['zone'] or ''}" if text["separator"] else str(day)
 
 
 def sent_date(name: str, value: object, row: ReportType) -> object:
@@ -29,7 +85,7 @@ def sent_date(name: str, value: object, row: ReportType) -> object:
     if isinstance(value, date):
         return date_text(value, row, is_end=is_end)
     if isinstance(value, str):
-        named = _named(value)
+        named = named_date(value)
         is_moment = isinstance(named, datetime)
         changes = is_moment if row.dates is DateKind.WHOLE_DAYS else is_end and not is_moment
         return date_text(named, row, is_end=is_end) if named is not None and changes else value
@@ -54,7 +110,7 @@ def date_text(value: date, row: ReportType, *, is_end: bool = False) -> str:
 
 def doubtful_days(attributes: Mapping[str, Any], row: ReportType) -> Iterator[str]:
     """What of the dates, as they were given, may mean other days than it seems to."""
-    start, end = _named(attributes.get("startDate")), _named(attributes.get("endDate"))
+    start, end = named_date(attributes.get("startDate")), named_date(attributes.get("endDate"))
     if row.dates is DateKind.WHOLE_DAYS and start and end and _is_next_midnight(start, end):
         yield (
             f"endDate={attributes['endDate']!s} is the midnight after the day of startDate, and report type {row.id!r} "
@@ -69,8 +125,7 @@ def doubtful_days(attributes: Mapping[str, Any], row: ReportType) -> Iterator[st
 
 
 def _is_next_midnight(start: date, end: date) -> bool:
-    first_day = start.date() if isinstance(start, datetime) else start
-    return isinstance(end, datetime) and end.time() == time() and end.date() == first_day + timedelta(days=1)
+    return is_midnight(end) and end.toordinal() == start.toordinal() + 1
 
 
 def _is_not_at(clock: str, moment: date | None) -> bool:
@@ -78,17 +133,3 @@ def _is_not_at(clock: str, moment: date | None) -> bool:
         return False
     in_utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
     return f"{in_utc:%H:%M:%S}" != clock
-
-
-def _named(value: object) -> date | None:
-    """The day, or the day and time on its own clock, that a value names; None where it is no date."""
-    if isinstance(value, date):
-        return value
-    found = _ISO_8601.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
-    try:
-        return date(year, month, day) if found[4] is None else datetime(year, month, day, hour, minute, second)
-    except ValueError:
-        return None

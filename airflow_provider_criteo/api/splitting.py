@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timezone
@@ -18,10 +17,11 @@ from itertools import product
 from typing import Any
 
 from airflow_provider_criteo.api.attributes import Attributes, parse_attributes
+from airflow_provider_criteo.api.dates import first_and_last_day, moved, named_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.limits import IdLimit, Limits, limits_of, not_additive
 from airflow_provider_criteo.api.quota import REPORTING_CALLS_PER_MINUTE
-from airflow_provider_criteo.api.report_type import DateKind
+from airflow_provider_criteo.api.report_type import DateKind, ReportType
 from airflow_provider_criteo.api.reports import get_report_type
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,6 @@ CALLS_PER_REPORT = 3
 _SHOWN_METRICS = 5
 _WEEK = 7
 _DAY_STARTS, _DAY_ENDS = time(0, 0, 0), time(23, 59, 59)
-_ISO_8601 = re.compile(r"(\d{4}-\d\d-\d\d)(?:([T ])\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?")
-_MIDNIGHT = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|[+-].*)?$")
 
 Change = Mapping[str, Any]
 """What makes a part of a request: new values by dotted path."""
@@ -109,10 +107,9 @@ class _Span:
         return replace(self, first=_monday(self.first), last=_monday(self.last) + _WEEK - 1)
 
     def of_moments(self) -> _Span:
-        """The same with dates as moments: a midnight as the end is not of its day, and a bare day has not ended."""
-        day_before = self.first < self.last and _is_midnight(self.end)
-        bare_day = isinstance(self.end, str) and len(self.end) == len("YYYY-MM-DD")
-        return replace(self, last=self.last - day_before, inner_end=f"{self.end}T00:00:00Z" if bare_day else self.end)
+        """The same with dates as moments: a bare day has not ended."""
+        is_bare_day = isinstance(self.end, str) and not isinstance(named_date(self.end), datetime)
+        return replace(self, inner_end=f"{self.end.strip()}T00:00:00Z") if is_bare_day else self
 
     def cut(self, size: int, unit: int) -> list[Change]:
         """Parts of so many days; with weeks as the unit all but the first begin on a Monday."""
@@ -129,8 +126,8 @@ class _Span:
     def _part(self, first: int, last: int) -> Change:
         # The ends of the whole are the user's own, with their time of day.
         return {
-            "startDate": self.start if first <= self.first else _moved(self.start, first, _DAY_STARTS),
-            "endDate": self.end if last >= self.last else _moved(self.inner_end, last, _DAY_ENDS),
+            "startDate": self.start if first <= self.first else moved(self.start, date.fromordinal(first), _DAY_STARTS),
+            "endDate": self.end if last >= self.last else moved(self.inner_end, date.fromordinal(last), _DAY_ENDS),
         }
 
 
@@ -200,8 +197,8 @@ class _Request:
 
     def warn_beyond_lookback(self, today: date) -> None:
         """Warn of a start that Criteo's data does not reach, as far as that is documented."""
-        start = _ordinal(self.attributes.get("startDate"))
-        if start is not None and start < self.limits.earliest(today).toordinal():
+        start = named_date(self.attributes.get("startDate"))
+        if start is not None and start.toordinal() < self.limits.earliest(today).toordinal():
             log.warning(
                 "startDate=%s: the data of %s reaches back %s; Criteo may refuse the request or leave days out",
                 self.attributes["startDate"],
@@ -225,13 +222,12 @@ class _Request:
         return any(dimension.lower() in names for dimension in dimensions if dimension)
 
     @property
-    def takes_moments(self) -> bool:
-        """Whether the time of day counts; where Criteo does not say, a day is taken for a whole one."""
-        return get_report_type(self.report_type).dates is DateKind.MOMENTS
+    def _row(self) -> ReportType:
+        return get_report_type(self.report_type)
 
     def _span(self, max_days: int | None = None, *, needed: bool = False) -> _Span | None:
         start, end = (self.attributes.get(name) for name in ("startDate", "endDate"))
-        first, last = _ordinal(start), _ordinal(end)
+        first, last = named_date(start), named_date(end)
         if first is None or last is None:
             if max_days is None and (start is None or end is None or not needed):
                 return None
@@ -239,14 +235,15 @@ class _Request:
                 f"{self._dates}: to count the days, both have to be dates, datetimes or ISO 8601 text such as "
                 "'2026-10-01' or '2026-10-01T00:00:00Z'; where they are templates, call split_report in a @task"
             )
-        if self.takes_moments and _zone(start) != _zone(end):
+        if self._row.dates is DateKind.MOMENTS and _zone(first) != _zone(last):
             if max_days is None:
                 return None
             raise InvalidInputError(f"{self._dates}: to count the days, both have to be in the same time zone")
+        first, last = first_and_last_day(first, last, self._row)
         if last < first:
             raise InvalidInputError(f"{self._dates}: the end is before the start")
-        span = _Span(start, end, first, last, end)
-        if self.takes_moments:
+        span = _Span(start, end, first.toordinal(), last.toordinal(), end)
+        if self._row.dates is DateKind.MOMENTS:
             return span.of_moments()
         # Criteo shifts the start back to a Monday and the end on to a Sunday.
         return span.whole_weeks() if self.limits.rows == "weeks" else span
@@ -296,39 +293,8 @@ def _monday(ordinal: int) -> int:
     return ordinal - (ordinal - 1) % _WEEK
 
 
-def _ordinal(value: object) -> int | None:
-    """The day of a date, a datetime or ISO 8601 text, in its own zone; None for anything else."""
-    if isinstance(value, date):
-        return value.toordinal()
-    text = _ISO_8601.fullmatch(value) if isinstance(value, str) else None
-    try:
-        return date.fromisoformat(text[1]).toordinal() if text else None
-    except ValueError:
-        return None
-
-
-def _moved(value: Any, ordinal: int, clock: time) -> Any:
-    """The same kind of date on another day, with that time of day if it has one."""
-    day = date.fromordinal(ordinal)
-    if isinstance(value, datetime):
-        return value.replace(day.year, day.month, day.day, clock.hour, clock.minute, clock.second, 0)
-    if isinstance(value, date):
-        return value.replace(day.year, day.month, day.day)
-    _, separator, offset = _ISO_8601.fullmatch(value).groups()  # type: ignore[union-attr]
-    return f"{day}{separator}{clock}{offset or ''}" if separator else str(day)
-
-
-def _zone(value: Any) -> str | None:
-    if isinstance(value, datetime):
-        return str(value.tzinfo)
-    text = _ISO_8601.fullmatch(value) if isinstance(value, str) else None
-    return text[3] if text else None
-
-
-def _is_midnight(value: Any) -> bool:
-    if isinstance(value, datetime):
-        return value.time() == _DAY_STARTS
-    return isinstance(value, str) and _MIDNIGHT.search(value) is not None
+def _zone(value: date) -> str | None:
+    return str(value.tzinfo) if isinstance(value, datetime) else None
 
 
 def _id_cut(path: str, ids: Sequence[Any], size: int) -> list[Change]:

@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_criteo.api.dates import first_and_last_day, named_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.files import new_file
-from airflow_provider_criteo.api.reports import DateKind, get_report_type
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables.columns import (
     COLUMN_TYPES,
     COMPRESSIONS,
@@ -238,26 +239,21 @@ def report_days(report_type: str, attributes: Mapping[str, Any]) -> list[date]:
 
     :raises InvalidInputError: ``startDate`` or ``endDate`` is missing or no date, or the end is before the start.
     """
-    first, last = _day(attributes, "startDate"), _day(attributes, "endDate")
-    if get_report_type(report_type).dates is DateKind.MOMENTS and last > first and _is_midnight(attributes["endDate"]):
-        last -= timedelta(days=1)
+    start, end = (_named_date(attributes, name) for name in ("startDate", "endDate"))
+    first, last = first_and_last_day(start, end, get_report_type(report_type))
     if last < first:
         raise InvalidInputError(f"attributes.endDate={last} is before startDate={first}")
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def _day(attributes: Mapping[str, Any], name: str) -> date:
-    try:
-        return date.fromisoformat(str(attributes.get(name))[:10])
-    except ValueError:
+def _named_date(attributes: Mapping[str, Any], name: str) -> date:
+    value = attributes.get(name)
+    named = named_date(value)
+    if named is None:
         raise InvalidInputError(
-            f"attributes.{name}={attributes.get(name)!r} is no date; partition_by needs the range that was asked for"
-        ) from None
-
-
-def _is_midnight(value: object) -> bool:
-    """Whether a moment is a day's first, at which a range up to it has nothing of that day; a date is a whole day."""
-    return str(value)[10:19].strip("T ") in ("00:00", "00:00:00", "00:00Z")
+            f"attributes.{name}={value!r} is no date; partition_by needs the range that was asked for"
+        )
+    return named
 
 
 def _facts(report: TypedReport, rows: int, options: TableOptions) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,8 +10,10 @@ import pendulum
 import pytest
 
 from airflow_provider_criteo.api.attributes import as_json
-from airflow_provider_criteo.api.dates import doubtful_days
+from airflow_provider_criteo.api.dates import doubtful_days, first_and_last_day, is_midnight, moved, named_date
 from airflow_provider_criteo.api.reports import REPORT_TYPES, DateKind, ReportType
+from airflow_provider_criteo.api.splitting import split_report
+from airflow_provider_criteo.api.tables import report_days
 
 PARIS, TOKYO, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Tokyo"), ZoneInfo("America/New_York")
 
@@ -184,3 +186,72 @@ def test_moments_are_doubted_where_criteo_does_not_say_what_they_mean(start: Any
     doubts = list(doubtful_days({"startDate": start, "endDate": end}, REPORT_TYPES["mpo-products"]))
     assert len(doubts) == is_doubted
     assert all("does not document whether report type 'mpo-products' counts whole days" in doubt for doubt in doubts)
+
+
+UTC, EAST, WEST = timezone.utc, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5, minutes=-30))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("2026-10-01", date(2026, 10, 1)),
+        (" 2026-10-01 ", date(2026, 10, 1)),
+        ("2026-10-01T00:00", datetime(2026, 10, 1)),
+        ("2026-10-01 00:00:00", datetime(2026, 10, 1)),
+        ("2026-10-01T00:00Z", datetime(2026, 10, 1, tzinfo=UTC)),
+        ("2026-10-01T00:00+02:00", datetime(2026, 10, 1, tzinfo=EAST)),
+        ("2026-10-01T00:00:00+02", datetime(2026, 10, 1, tzinfo=EAST)),
+        ("2026-10-01T00:00:00-0530", datetime(2026, 10, 1, tzinfo=WEST)),
+        ("2026-10-01T00:00:00.5Z", datetime(2026, 10, 1, 0, 0, 0, 500_000, UTC)),
+        ("2026-10-01T00:00:00.000000000Z", datetime(2026, 10, 1, tzinfo=UTC)),
+        ("2026-10-01T", None),
+        ("2026-10-01T00", None),
+        ("2026-10-01Z", None),
+        ("2026-02-30", None),
+        ("2026-10-01T24:00:00Z", None),
+        ("2026-10-01T00:00:00+25:00", None),
+        ("2026-10-01 or so", None),
+        ("01.10.2026", None),
+        ("", None),
+        (20261001, None),
+        (None, None),
+    ],
+)
+def test_what_a_spelling_names(text: Any, named: date | None) -> None:
+    found = named_date(text)
+    assert (found, type(found)) == (named, type(named))
+    if isinstance(found, datetime) and isinstance(named, datetime):
+        assert found.utcoffset() == named.utcoffset()
+
+
+MIDNIGHTS = ["T00:00", " 00:00:00", "T00:00Z", "T00:00+02:00", "T00:00:00.000-0530", "T00:00:00.0000000Z"]
+
+
+@pytest.mark.parametrize("clock", MIDNIGHTS)
+def test_every_midnight_ends_a_span_of_moments_before_its_day(clock: str) -> None:
+    dates = {"startDate": f"2026-10-01{clock}", "endDate": f"2026-10-03{clock}"}
+    named = named_date(dates["endDate"])
+    assert named is not None
+    assert is_midnight(named)
+    assert report_days("products", dates) == [date(2026, 10, 1), date(2026, 10, 2)]
+    assert len(split_report("products", dates, max_days=1, allow_non_additive=True)) == 2
+    assert report_days("statistics", dates)[-1] == date(2026, 10, 3)
+
+
+@pytest.mark.parametrize("clock", ["", "T00:00:00.5Z", "T00:01+02:00", "T23:59:59Z"])
+def test_what_is_no_midnight_ends_a_span_of_moments_on_its_day(clock: str) -> None:
+    dates = {"startDate": "2026-10-01", "endDate": f" 2026-10-03{clock}"}
+    assert report_days("products", dates)[-1] == date(2026, 10, 3)
+
+
+def test_a_span_of_one_moment_has_its_day() -> None:
+    midnight = datetime(2026, 10, 1)
+    assert first_and_last_day(midnight, midnight, REPORT_TYPES["products"]) == (date(2026, 10, 1), date(2026, 10, 1))
+
+
+def test_a_moved_date_keeps_its_kind_and_zone() -> None:
+    day, clock = date(2026, 10, 9), time(23, 59, 59)
+    assert moved(date(2026, 10, 1), day, clock) == day
+    assert moved(datetime(2026, 10, 1, 5, tzinfo=EAST), day, clock) == datetime(2026, 10, 9, 23, 59, 59, tzinfo=EAST)
+    assert moved(" 2026-10-01", day, clock) == "2026-10-09"
+    assert moved("2026-10-01 05:00:00.5+02", day, clock) == "2026-10-09 23:59:59+02"
