@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import VERSION_ENDS, ReportType, rows
 
 TARGET = Path(__file__).parents[1] / "docs" / "catalogue.md"
@@ -39,10 +40,23 @@ def _cells(row: ReportType) -> Iterator[str]:
     yield row.dates.value
     formats = ", ".join(row.formats)
     yield f"`{row.format_attribute}`: {formats}" if row.format_attribute else formats
-    yield " ".join(filter(None, ("Needs `account_id`." if row.needs_account_id else "", row.limits))) or "-"
+    yield (
+        " ".join([*(["Needs `account_id`."] if row.needs_account_id else []), *_limits(row), row.notes]).strip() or "-"
+    )
     yield f"`{row.scope}`"
     yield row.retention or "-"
     yield f"[{row.docs_url.rpartition('/')[2]}]({row.docs_url})"
+
+
+def _limits(row: ReportType) -> Iterator[str]:
+    limits = limits_of(row.id)
+    if limits.max_days:
+        yield f"At most {limits.max_days} days."
+    if limits.lookback not in ("", "not documented"):
+        yield f"Lookback: {limits.lookback}."
+    ids = [f"{limit.max} `{limit.path}`" for limit in limits.ids or () if limit.max]
+    if ids:
+        yield f"At most {', '.join(ids)}."
 
 
 def _version(version: str) -> str:

@@ -2,8 +2,7 @@
 
     python dev/update_limits.py LIMITS REPORT_TYPES
 
-LIMITS is the JSON of Criteo's documented limits by report type: ``{"max_days": ..., "lookback": ..., "ids": {...},
-"row_caps": [...]}``; REPORT_TYPES the JSON list of the report types with their attributes and dimensions. The result
+LIMITS is the JSON of Criteo's documented limits by report type: ``{"max_days": ..., "lookback": ..., "ids": {...}}``; REPORT_TYPES the JSON list of the report types with their attributes and dimensions. The result
 says, for every report type, what a request may ask for at once, and at which dimensions it can be cut.
 """
 
@@ -42,6 +41,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "rm-line-items": {"default_dimensions": ["date", "lineItemId"], "templates_without_dimensions": ["capout"]},
     "rm-accounts": {"default_dimensions": ["date", "accountId"], "templates_without_dimensions": ["capout"]},
     "rm-digital-shelf-intelligence": {"rows": "weeks"},
+    # They take no modifiedAfter.
+    "rm-catalog": {"lookback": None},
+    "rm-sellers-catalog": {"lookback": None},
 }
 """What Criteo's pages say of a report type's rows, and its specifications do not."""
 
@@ -91,7 +93,6 @@ def limits(documented: dict[str, Any], report_type: dict[str, Any]) -> dict[str,
         "day_dimensions": [name for name in offered if name in DAY_DIMENSIONS],
         "week_dimensions": [name for name in offered if name in WEEK_DIMENSIONS],
         "ids": {path: {"max": most, "dimension": dimension_of(id_, path, offered)} for path, most in paths.items()},
-        "row_caps": documented["row_caps"],
     }
     return {name: value for name, value in {**found, **BESIDE.get(id_, {})}.items() if value not in (None, [])}
 

@@ -42,7 +42,6 @@ class Limits:
     :param default_dimensions: those of a request that names none.
     :param templates_without_dimensions: values of ``reportType`` with which Criteo disregards dimensions.
     :param ids: the lists of ids; None where they are not known.
-    :param row_caps: row counts at which Criteo cuts a file off without a word.
     """
 
     max_days: int | None = None
@@ -55,7 +54,6 @@ class Limits:
     default_dimensions: tuple[str, ...] = ()
     templates_without_dimensions: tuple[str, ...] = ()
     ids: tuple[IdLimit, ...] | None = None
-    row_caps: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Limits:

@@ -87,7 +87,7 @@ class ReportType:
     :param format_attribute: the attribute that names the file's format, if there is one.
     :param formats: the file formats Criteo offers, its default first where it is documented.
     :param row_caps: row counts at which Criteo is documented to truncate files silently.
-    :param limits: documented limits, in words.
+    :param notes: what else there is to know, in words; limits are in ``api.limits``.
     :param retention: how long Criteo keeps the file, in words.
     """
 
@@ -108,7 +108,7 @@ class ReportType:
     format_attribute: str | None = "format"
     formats: tuple[str, ...] = ("json", "json-compact", "json-newline", "csv")
     row_caps: tuple[int, ...] = ()
-    limits: str = ""
+    notes: str = ""
     retention: str = ""
 
     @property

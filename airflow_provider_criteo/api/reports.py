@@ -87,13 +87,12 @@ _RETAIL_MEDIA = ReportType(
     docs_url="",
     lost_job_statuses={404: LostJob.NOT_FOUND, 410: LostJob.EXPIRED},
     row_caps=(100_000, 10_000_000),
-    limits="At most 100 days, up to 3 years back.",
     retention="72 h, or at least 1 h and see expiresAt",
 )
 _FILTERED = replace(
     _RETAIL_MEDIA,
     versions=(CURRENT_VERSION, "2027-01"),
-    limits="At most 100 days, up to 3 years back; one of accountIds, campaignIds, lineItemIds in filters.",
+    notes="One of accountIds, campaignIds, lineItemIds in filters.",
 )
 _SUPPLY_SIDE = replace(
     _RETAIL_MEDIA,
@@ -105,7 +104,6 @@ _CAMPAIGNS = replace(
     versions=("2026-01", *CHANNELS),
     docs_url=f"{DOCS}/retail-media/docs/demand-side-analytics-get-started",
     formats=_COMPACT_FIRST,
-    limits="At most 100 days, up to 3 years back; 50 ids.",
 )
 _CATALOG = replace(
     _RETAIL_MEDIA,
@@ -119,10 +117,9 @@ _CATALOG = replace(
     format_attribute=None,
     formats=("json-newline",),
     row_caps=(),
-    limits="",
     retention="typically 72 h; the same request is cached 1 h",
 )
-_MODIFIED_CATALOG = replace(_CATALOG, scope="RetailMedia_Campaign_Manage", limits="modifiedAfter at most 18 h back.")
+_MODIFIED_CATALOG = replace(_CATALOG, scope="RetailMedia_Campaign_Manage")
 _INSIGHT = replace(
     _RETAIL_MEDIA,
     status_path="/{version}/retail-media/insights/{reportId}/status",
@@ -130,7 +127,6 @@ _INSIGHT = replace(
     versions=CHANNELS,
     formats=_COMPACT_FIRST,
     row_caps=(),
-    limits="At most 100 days.",
     retention="see expiresAt (samples: 7 days)",
 )
 
@@ -144,9 +140,9 @@ _ROWS = (
         docs_url=f"{DOCS}/marketing-solutions/experimental/docs/mpo-real-time-asynchronous-api",
         resource_type="RealTimeProductReportJob",
         dates=DateKind.MOMENTS,
-        limits=(
-            "Allow-listed clients. lookbackWindow (60 to 1440 minutes) or startDate within 24 h; "
-            "at most one of productId, hour, minute; an hourly creation quota of its own."
+        notes=(
+            "Allow-listed clients. lookbackWindow or startDate; at most one of productId, hour, minute; an hourly creation "
+            "quota of its own."
         ),
         retention="about 4 h after Done",
     ),
@@ -160,10 +156,6 @@ _ROWS = (
         resource_type="ProductReportJob",
         # The end defaults to "the last complete day"; whether an end of midnight includes its day is nowhere.
         dates=DateKind.NOT_DOCUMENTED,
-        limits=(
-            "1 to 5 advertiserIds, 10 campaignIds, 10 adSetIds; up to 1 year back and not before 2026-08-28; "
-            "today is never included."
-        ),
         retention="see expiresAt where given",
     ),
     replace(
@@ -177,7 +169,6 @@ _ROWS = (
         docs_url=f"{DOCS}/marketing-solutions/experimental/docs/product-performance-report",
         resource_type="GenerateAllProductsReportRequestAttributes",
         dates=DateKind.MOMENTS,
-        limits="5 advertiserIds, 500 campaignIds, 500 sellerIds.",
         retention="not documented",
     ),
     replace(
@@ -216,7 +207,6 @@ _ROWS = (
         title="Retail Media missed opportunities",
         create_path="/{version}/retail-media/reports/missed-opportunities",
         docs_url=f"{DOCS}/retail-media/docs/demand-side-analytics-overview",
-        limits="At most 100 days; 5 accountIds, 50 campaignIds or 50 lineItemIds in filters.",
     ),
     replace(
         _SUPPLY_SIDE,
@@ -255,7 +245,6 @@ _ROWS = (
         title="Retail Media accounts",
         create_path="/{version}/retail-media/reports/accounts",
         docs_url=f"{DOCS}/retail-media/docs/account-level-report",
-        limits="At most 31 days, up to 3 years back; 5 accountIds.",
     ),
     replace(
         _RETAIL_MEDIA,
@@ -277,7 +266,6 @@ _ROWS = (
         docs_url=f"{DOCS}/retail-media/docs/partner-billing-report",
         formats=("json", "csv"),
         row_caps=(),
-        limits="At most 31 days.",
         retention="at least 1 h",
     ),
     replace(
@@ -322,7 +310,7 @@ _ROWS = (
         title="Retail Media digital shelf intelligence: whole weeks",
         create_path="/{version}/retail-media/insights/digital-shelf-intelligence",
         docs_url=f"{DOCS}/retail-media/experimental/docs/digital-shelf-intelligence",
-        limits="At most 100 days; weeks from Monday to Sunday, other dates are shifted with a warning.",
+        notes="Weeks from Monday to Sunday; other dates are shifted with a warning.",
     ),
 )
 
