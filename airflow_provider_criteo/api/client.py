@@ -47,6 +47,7 @@ from airflow_provider_criteo.api.reports import (
     CHANNELS,
     CURRENT_VERSION,
     DEFAULT_REPORT_TYPE,
+    NEXT_VERSION,
     PREVIEW_VERSION,
     VERSION_ENDS,
     ReportType,
@@ -60,7 +61,6 @@ DEFAULT_TIMEOUT = 60.0
 LONGEST_CONNECT = 10.0
 _DAYS_OF_WARNING = 90
 _ACCOUNTS_PER_PAGE = 100
-_NEXT_VERSIONS = ("2027-01",)
 NO_ACCOUNTS = "the application sees no account: nobody has given it consent, or consent was withdrawn"
 
 _told_once: set[tuple[str, ...]] = set()
@@ -377,7 +377,7 @@ class CriteoClient:
 
     def _account_versions(self) -> tuple[str, ...]:
         if self.api_version is None:
-            return (CURRENT_VERSION, *_NEXT_VERSIONS)
+            return (CURRENT_VERSION, NEXT_VERSION)
         return CHANNELS if self.api_version == PREVIEW_VERSION else (self.api_version,)
 
     # One call

@@ -14,6 +14,7 @@ from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.models import JobState
 
 CURRENT_VERSION = "2026-07"
+NEXT_VERSION = "2027-01"
 PREVIEW_VERSION = "preview"
 EXPERIMENTAL_VERSION = "experimental"
 """The new name of ``preview``: https://developers.criteo.com/marketing-solutions/experimental/docs/introduction-to-experimental"""
@@ -21,7 +22,7 @@ EXPERIMENTAL_VERSION = "experimental"
 CHANNELS = (PREVIEW_VERSION, EXPERIMENTAL_VERSION)
 """The channels in order of preference."""
 
-API_VERSIONS = ("2026-01", CURRENT_VERSION, "2027-01", *CHANNELS)
+API_VERSIONS = ("2026-01", CURRENT_VERSION, NEXT_VERSION, *CHANNELS)
 
 VERSION_ENDS: Mapping[str, date] = MappingProxyType(
     {

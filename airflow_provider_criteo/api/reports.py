@@ -17,6 +17,7 @@ from airflow_provider_criteo.api.report_type import (
     CHANNELS,
     CURRENT_VERSION,
     EXPERIMENTAL_VERSION,
+    NEXT_VERSION,
     PREVIEW_VERSION,
     STATUS_WORDS,
     VERSION_ENDS,
@@ -34,6 +35,7 @@ __all__ = (
     "DEFAULT_REPORT_TYPE",
     "DOCS",
     "EXPERIMENTAL_VERSION",
+    "NEXT_VERSION",
     "PREVIEW_VERSION",
     "REPORT_TYPES",
     "STATUS_WORDS",
@@ -50,7 +52,7 @@ __all__ = (
 DEFAULT_REPORT_TYPE = "mpo-realtime"
 
 DOCS = "https://developers.criteo.com"
-_STABLE = (CURRENT_VERSION, "2027-01", "2026-01")
+_STABLE = (CURRENT_VERSION, NEXT_VERSION, "2026-01")
 _COMPACT_FIRST = ("json-compact", "json", "json-newline", "csv")
 _MPO_STATS = "/{version}/marketing-solutions/marketplace-performance-outcomes/stats"
 
@@ -91,7 +93,7 @@ _RETAIL_MEDIA = ReportType(
 )
 _FILTERED = replace(
     _RETAIL_MEDIA,
-    versions=(CURRENT_VERSION, "2027-01"),
+    versions=(CURRENT_VERSION, NEXT_VERSION),
     notes="One of accountIds, campaignIds, lineItemIds in filters.",
 )
 _SUPPLY_SIDE = replace(
