@@ -5,6 +5,8 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
     """What this package adds to Airflow; the connection form of every Airflow version is built from it."""
     return {
         "package-name": "airflow-provider-criteo",
+        # Read by the Astronomer registry; Airflow does not ask for it.
+        "versions": ["0.1.0"],
         "name": "Criteo",
         "description": "Criteo's report exports: create, wait, download.",
         "integrations": [
@@ -93,8 +95,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg] # no imports here
                     "api_version": {
                         "label": "API version",
                         "description": (
-                            "Empty takes each report type's own default: a stable version for most of Retail Media, preview "
-                            "for Marketing Solutions, insights and offsite. One of: 2026-01, 2026-07, 2027-01, preview, "
+                            "Empty takes each report type's own default, which moves on when Criteo ends a version. One of: 2026-01, 2026-07, 2027-01, preview, "
                             "experimental."
                         ),
                         "schema": {

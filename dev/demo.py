@@ -151,7 +151,7 @@ def main() -> int:
             criteo_connection(home) as connection,
             AirflowStack(
                 home,
-                ROOT / "example_dags",
+                ROOT / "airflow_provider_criteo" / "example_dags",
                 env={"CRITEO_LAKE": f"file://{home}/lake", **in_environment(connection, arguments.stay)},
                 port=port,
                 ui=arguments.stay,

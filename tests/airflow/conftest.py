@@ -36,7 +36,7 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The DAGs of the tests and the examples."""
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(Path(__file__).parent / "dags", folder / "tests")
-    shutil.copytree(ROOT / "example_dags", folder / "examples")
+    shutil.copytree(ROOT / "airflow_provider_criteo" / "example_dags", folder / "examples")
     return folder
 
 

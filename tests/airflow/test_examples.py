@@ -15,7 +15,7 @@ from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack
 from tests.support.s3_server import S3
 
-EXAMPLES = {file.stem for file in (Path(__file__).parents[2] / "example_dags").glob("*.py")}
+EXAMPLES = {file.stem for file in (Path(__file__).parents[2] / "airflow_provider_criteo" / "example_dags").glob("*.py")}
 
 
 @pytest.fixture(autouse=True)

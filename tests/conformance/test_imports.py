@@ -18,7 +18,7 @@ import pytest
 from package_parts import PUBLIC, classes_of, load, modules
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
+EXAMPLES = sorted((ROOT / "airflow_provider_criteo" / "example_dags").glob("*.py"))
 # A bare Airflow loads none of them; a DAG file is parsed again and again.
 HEAVY = ("requests", "urllib3", "aiohttp", "pandas", "boto3", "botocore", "s3fs", "google.cloud", "adlfs", "fastapi")
 

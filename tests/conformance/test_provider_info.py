@@ -23,6 +23,7 @@ AIRFLOW = Path(airflow.__file__).parent
 KEYS = {
     "": {
         "package-name",
+        "versions",
         "name",
         "description",
         "integrations",
@@ -96,6 +97,17 @@ def test_the_distribution_has_the_name_and_the_entry_point_that_airflow_looks_fo
     assert entry.dist is not None
     assert entry.dist.metadata["Name"] == info["package-name"]
     assert distribution(info["package-name"]).version == importlib.import_module("airflow_provider_criteo").__version__
+
+
+def test_the_metadata_names_the_released_version_as_the_astronomer_registry_reads_it(info: dict[str, Any]) -> None:
+    assert info["versions"] == [importlib.import_module("airflow_provider_criteo").__version__]
+
+
+def test_example_dags_are_where_airflow_looks_for_those_of_a_provider(info: dict[str, Any]) -> None:
+    # As airflow.dag_processing.bundles.manager does it from 3.3 on.
+    package = importlib.import_module(info["package-name"].replace("-", "_"))
+    (folder,) = package.__path__
+    assert list((Path(folder) / "example_dags").glob("example_criteo_*.py"))
 
 
 def listed(info: dict[str, Any]) -> dict[str, set[str]]:

@@ -174,13 +174,13 @@ def test_the_metrics_that_never_add_up_are_listed(heading: str, kind: str) -> No
 
 def test_every_example_dag_is_listed() -> None:
     listed = re.findall(r"^\| `(example_\w+\.py)` \|", (DOCS / "guides" / "examples.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(path.name for path in (ROOT / "example_dags").glob("example_*.py"))
+    assert sorted(listed) == sorted(path.name for path in (PACKAGE / "example_dags").glob("example_*.py"))
 
 
 def test_every_example_dag_is_shown() -> None:
     page = (DOCS / "guides" / "examples.md").read_text()
-    shown = re.findall(r'^    --8<-- "example_dags/(\w+\.py)"$', page, re.MULTILINE)
-    assert sorted(shown) == sorted(path.name for path in (ROOT / "example_dags").glob("example_*.py"))
+    shown = re.findall(r'^    --8<-- "airflow_provider_criteo/example_dags/(\w+\.py)"$', page, re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (PACKAGE / "example_dags").glob("example_*.py"))
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pendulum
 from airflow import DAG
@@ -35,7 +36,7 @@ with DAG(
     )
 
     @task
-    def load(url: str, report_file: dict) -> str:
+    def load(url: str, report_file: dict[str, Any]) -> str:
         """Here a warehouse would copy the file in."""
         print(f"COPY criteo FROM '{url}' -- {report_file['size_bytes']} bytes, sha256 {report_file['sha256']}")
         return url
