@@ -1,66 +1,180 @@
-"""Write the docs' table of report types from the catalogue: ``python -m dev.catalogue_table``."""
+"""Write the docs' page of report types from the package's data: ``python -m dev.catalogue_table``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import runpy
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import VERSION_ENDS, ReportType, rows
+from airflow_provider_criteo.api.specification import Schema
+from airflow_provider_criteo.api.tables.columns import Column, expected_columns, known_type
 
-TARGET = Path(__file__).parents[1] / "docs" / "catalogue.md"
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "docs" / "catalogue.md"
+EXAMPLE = ROOT / "airflow_provider_criteo" / "example_dags" / "example_criteo_catalogue.py"
 
 HEAD = """\
 <!-- Made by python -m dev.catalogue_table; do not edit. -->
 # Report types
 
-The versions stand in order of preference: the first that has not ended is called, unless `api_version`, on the
-connection or the operator, names another. A format goes into `attributes`, under the name that its row gives.
+| `report_type` | What it reports | Product | Dates |
+| --- | --- | --- | --- |
+{choice}
+**Dates.** Where they are whole days, `endDate` is the last day that is counted: `startDate` = `endDate` is one day. Where
+they are moments, a `datetime` is sent as it is, in UTC, and a `date` as `endDate` is all of that day. Where Criteo does
+not document which of the two they are, give dates without a time: the last one is included either way. More:
+[Days and moments](guides/create.md#days-and-moments).
 
-Where dates are whole days, `endDate` is the last day that is counted: `startDate` = `endDate` is one day, and the time
-of a `datetime` does not matter, nor its time zone. Where they are moments, a `datetime` is sent as it is, in UTC, and a
-`date` as `endDate` is all of that day. Where Criteo does not document which of the two they are, give dates without a
-time: the last one is included either way.
+**Versions** stand in order of preference: the first that has not ended is called, unless `api_version`, on the connection
+or the operator, names another. More: [Criteo's versions](upgrading.md#criteos-versions).
 
-| `report_type` | What it is | Versions | Required attributes | Dates | Formats | Limits | Scope | Kept | Criteo's page |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+**Columns** and their types are those of a [typed table](guides/tables.md). *Adds up* says whether a metric's values of two
+days or two ids may be summed.
+
+**Attributes** are those of the first version, in Criteo's words.
 """
 
 
 def document() -> str:
     """The whole page."""
-    return HEAD + "".join(f"| {' | '.join(_cells(row))} |\n" for row in rows())
+    choice = "".join(f"| {' | '.join(_choice(row))} |\n" for row in rows())
+    return HEAD.format(choice=choice) + "".join(map(_section, rows()))
 
 
-def _cells(row: ReportType) -> Iterator[str]:
-    yield f"`{row.id}`"
-    yield row.title
-    yield ", ".join(map(_version, row.versions))
-    yield ", ".join(f"`{name}`" for name in row.required) or "-"
+def _product(row: ReportType) -> str:
+    return "Retail Media" if row.scope.startswith("RetailMedia") else "Marketing Solutions"
+
+
+def _choice(row: ReportType) -> Iterator[str]:
+    yield f"[`{row.id}`](#{row.id})"
+    yield row.title.removeprefix("Retail Media ")
+    yield _product(row)
     yield row.dates.value
-    formats = ", ".join(row.formats)
-    yield f"`{row.format_attribute}`: {formats}" if row.format_attribute else formats
-    yield (
-        " ".join([*(["Needs `account_id`."] if row.needs_account_id else []), *_limits(row), row.notes]).strip() or "-"
+
+
+def _section(row: ReportType) -> str:
+    facts = "".join(f"- **{name}:** {value}\n" for name, value in _facts(row) if value)
+    attributes = "".join(f"| {' | '.join(cells)} |\n" for cells in _attributes(row))
+    columns = "".join(f"| {' | '.join(cells)} |\n" for cells in _columns(row))
+    return (
+        f"\n## {row.id}\n\n{row.title}. [Criteo's page]({row.docs_url})\n\n"
+        f"{facts}"
+        f"\n```python\n{example_text(row)}```\n"
+        + (
+            f"\n| Attribute | Required | Values | |\n| --- | --- | --- | --- |\n{attributes}"
+            if attributes
+            else "\nIt takes no attributes.\n"
+        )
+        + (f"\n| | Type | Adds up | Columns |\n| --- | --- | --- | --- |\n{columns}" if columns else "")
     )
-    yield f"`{row.scope}`"
-    yield row.retention or "-"
-    yield f"[{row.docs_url.rpartition('/')[2]}]({row.docs_url})"
 
 
-def _limits(row: ReportType) -> Iterator[str]:
+def _facts(row: ReportType) -> Iterator[tuple[str, str]]:
     limits = limits_of(row.id)
-    if limits.max_days:
-        yield f"At most {limits.max_days} days."
-    if limits.lookback not in ("", "not documented"):
-        yield f"Lookback: {limits.lookback}."
-    ids = [f"{limit.max} `{limit.path}`" for limit in limits.ids or () if limit.max]
-    if ids:
-        yield f"At most {', '.join(ids)}."
+    yield "Versions", ", ".join(map(_version, row.versions))
+    yield "Scope", f"`{row.scope}`"
+    yield "Dates", row.dates.value
+    formats = ", ".join(f"`{name}`" for name in row.formats)
+    yield "Formats", f"{formats}, by `{row.format_attribute}`" if row.format_attribute else formats
+    yield "Days at once", str(limits.max_days or "")
+    yield "Back to", "" if limits.lookback == "not documented" else limits.lookback
+    yield "Ids at once", ", ".join(f"{ids.max} `{ids.path}`" for ids in limits.ids or () if ids.max)
+    yield "Cut without a word", " or ".join(f"at {cap:,}" for cap in row.row_caps) + (" rows" if row.row_caps else "")
+    yield "Kept", row.retention
+    yield "Note", row.notes
 
 
 def _version(version: str) -> str:
-    return f"{version} (until {VERSION_ENDS[version]})" if version in VERSION_ENDS else version
+    return f"`{version}` (until {VERSION_ENDS[version]})" if version in VERSION_ENDS else f"`{version}`"
+
+
+@cache
+def _example() -> Mapping[str, Any]:
+    return runpy.run_path(str(EXAMPLE))
+
+
+def example(row: ReportType) -> dict[str, Any]:
+    """A request of it, as the parameters of a create: those of the example DAG."""
+    attributes = json.loads(json.dumps(_example()["ATTRIBUTES"][row.id], default=str))
+    account = {"account_id": "7"} if row.id in _example()["OF_AN_ACCOUNT"] else {}
+    return {"report_type": row.id, **account, "attributes": attributes}
+
+
+def example_text(row: ReportType) -> str:
+    """The same as Python."""
+    return "".join(f"{name} = {_python(value)}\n" for name, value in example(row).items())
+
+
+def _python(value: object) -> str:
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value)
+    return "{\n" + "".join(f"    {json.dumps(name)}: {json.dumps(inner)},\n" for name, inner in value.items()) + "}"
+
+
+def _attributes(row: ReportType) -> Iterator[tuple[str, ...]]:
+    schema = specification.attributes_schema(row.create_path, row.versions[0])
+    for path, field, required in _fields(schema):
+        values = (
+            ", ".join(f"`{name}`" for name in row.formats) if path == row.format_attribute else _values(path, field)
+        )
+        yield f"`{path}`", "yes" if required else "", values, _words(str(field.get("description", "")))
+
+
+def _fields(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema, bool]]:
+    """Each field with its dotted path, an object's own fields in its place, those that are required first."""
+    required = specification.resolved(schema).get("required", ())
+    for name, reference in sorted(specification.properties(schema).items(), key=lambda item: item[0] not in required):
+        field = specification.resolved(reference)
+        inner = field if specification.properties(field) else specification.items(field)
+        yield f"{prefix}{name}", field, name in required
+        if specification.properties(inner):
+            yield from _fields(inner, f"{prefix}{name}{'' if inner is field else '[]'}.")
+
+
+def _values(path: str, field: Schema) -> str:
+    listed = field.get("type") == "array"
+    of = specification.items(field) if listed else field
+    names = of.get("enum", ())
+    if path in ("dimensions", "dimension", "metrics") and names:
+        return "see the columns"
+    what = ", ".join(f"`{name}`" for name in names) or str(of.get("format") or of.get("type", "object"))
+    default = f"; `{field['default']}` where not given" if "default" in field else ""
+    return f"{'a list of ' if listed else ''}{what}{default}".replace("date-time", "date")
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/").replace("<", "&lt;").replace("*", "\\*")
+
+
+def _columns(row: ReportType) -> Iterator[tuple[str, ...]]:
+    """The columns that can be asked for, or that the file always has; those of one type in one line."""
+    schema = specification.properties(specification.attributes_schema(row.create_path, row.versions[0]))
+    asked = {
+        kind: [name for attribute in attributes for name in _enum(schema.get(attribute, {}))]
+        for kind, attributes in (("dimension", ("dimensions", "dimension")), ("metric", ("metrics",)))
+    }
+    if not asked["dimension"]:
+        asked["always there"] = expected_columns(row.id, {})
+    for kind, names in asked.items():
+        alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name in names:
+            of_type = known_type(name, row.id) or "string"
+            alike[of_type, Column(name, of_type, name).additivity or ""].append(name)
+        for (of_type, additivity), members in sorted(alike.items()):
+            adds_up = {"sum": "yes", "": ""}.get(additivity, f"no ({additivity})")
+            yield kind, f"`{of_type}`", adds_up, ", ".join(f"`{name}`" for name in members)
+
+
+def _enum(schema: Schema) -> list[str]:
+    names: list[str] = specification.items(schema).get("enum") or specification.resolved(schema).get("enum", [])
+    return names
 
 
 if __name__ == "__main__":

@@ -1,26 +1,62 @@
-"""The docs' table of report types is the catalogue's."""
+"""The docs' page of report types is the package's data."""
 
 from __future__ import annotations
 
-from airflow_provider_criteo.api.reports import REPORT_TYPES
+import re
+
+import pytest
+
+from airflow_provider_criteo.api.attributes import unknown_or_missing
+from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
 from dev import catalogue_table
 
+PAGE = catalogue_table.document()
 
-def test_the_table_is_not_stale() -> None:
-    assert catalogue_table.TARGET.read_text("utf-8") == catalogue_table.document(), (
+
+def section(report_type: str) -> str:
+    return PAGE.partition(f"\n## {report_type}\n")[2].partition("\n## ")[0]
+
+
+def test_the_page_is_not_stale() -> None:
+    assert catalogue_table.TARGET.read_text("utf-8") == PAGE, (
         "docs/catalogue.md is stale: run python -m dev.catalogue_table"
     )
 
 
-def test_the_table_has_a_line_for_every_report_type() -> None:
-    lines = [line for line in catalogue_table.document().splitlines() if line.startswith("| `")][1:]
-    assert [line.split("`")[1] for line in lines] == list(REPORT_TYPES)
-    assert {line.count(" | ") for line in lines} == {9}
-    for line, row in zip(lines, REPORT_TYPES.values(), strict=True):
-        assert row.dates.value in line
-        assert row.docs_url in line
+def test_the_choice_leads_to_a_section_of_every_report_type() -> None:
+    choice = PAGE.partition("\n## ")[0]
+    assert re.findall(r"^\| \[`[a-z-]+`\]\(#([a-z-]+)\) \|", choice, re.MULTILINE) == list(REPORT_TYPES)
+    assert re.findall(r"^## (.+)$", PAGE, re.MULTILINE) == list(REPORT_TYPES)
+
+
+@pytest.mark.parametrize("report_type", REPORT_TYPES)
+def test_a_section_has_what_the_data_has(report_type: str) -> None:
+    row, text = REPORT_TYPES[report_type], section(report_type)
+    told = (row.title, row.docs_url, row.limits, row.retention, row.scope, row.dates.value)
+    assert [words for words in told if words not in text] == []
+    listed = set(re.findall(r"^\| `([^`.]+)` \|", text, re.MULTILINE))
+    assert set(row.attributes) <= listed
+    assert set(row.required) == set(re.findall(r"^\| `([^`.]+)` \| yes \|", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("row", REPORT_TYPES.values(), ids=list(REPORT_TYPES))
+def test_an_example_lacks_nothing_and_has_nothing_unknown(row: ReportType) -> None:
+    example = catalogue_table.example(row)
+    assert list(unknown_or_missing(example["attributes"], row)) == []
+    assert ("account_id" in example) == row.needs_account_id
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table[:200]
 
 
 def test_versions_stand_in_order_of_preference_with_the_day_they_end() -> None:
-    (line,) = [line for line in catalogue_table.document().splitlines() if line.startswith("| `rm-campaigns`")]
-    assert "| 2026-01 (until 2027-01-27), preview (until 2026-12-31), experimental |" in line
+    versions = "- **Versions:** `2026-01` (until 2027-01-27), `preview` (until 2026-12-31), `experimental`\n"
+    assert versions in section("rm-campaigns")
+
+
+def test_columns_have_their_type_and_whether_they_add_up() -> None:
+    text = section("statistics")
+    assert re.search(r"^\| metric \| `int64` \| yes \| [^|]*`Clicks`", text, re.MULTILINE)
+    assert re.search(r"^\| dimension \| `string` \|  \| [^|]*`AdvertiserId`", text, re.MULTILINE)
