@@ -2,8 +2,9 @@
 
     python dev/update_limits.py LIMITS REPORT_TYPES
 
-LIMITS is the JSON of Criteo's documented limits by report type: ``{"max_days": ..., "lookback": ..., "ids": {...}}``; REPORT_TYPES the JSON list of the report types with their attributes and dimensions. The result
-says, for every report type, what a request may ask for at once, and at which dimensions it can be cut.
+LIMITS is the JSON of Criteo's documented limits by report type: ``{"max_days": ..., "lookback": ..., "ids": {...}}``;
+REPORT_TYPES the JSON list of the report types with their attributes and dimensions. The result says, for every report
+type, what a request may ask for at once, and at which dimensions it can be cut.
 """
 
 from __future__ import annotations
@@ -41,9 +42,6 @@ BESIDE: dict[str, dict[str, Any]] = {
     "rm-line-items": {"default_dimensions": ["date", "lineItemId"], "templates_without_dimensions": ["capout"]},
     "rm-accounts": {"default_dimensions": ["date", "accountId"], "templates_without_dimensions": ["capout"]},
     "rm-digital-shelf-intelligence": {"rows": "weeks"},
-    # They take no modifiedAfter.
-    "rm-catalog": {"lookback": None},
-    "rm-sellers-catalog": {"lookback": None},
 }
 """What Criteo's pages say of a report type's rows, and its specifications do not."""
 
