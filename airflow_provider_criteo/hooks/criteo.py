@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.api.retry import Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
 from airflow_provider_criteo.utils.destination import Destination
 from airflow_provider_criteo.utils.observability import count, counted_poll, file_written
@@ -115,6 +116,7 @@ class CriteoHook(BaseHook):
         overwrite: bool = True,
         job: ReportJob | None = None,
         quota_wait: float | None = None,
+        own_files: Collection[str] = (),
         before_publish: Callable[[DownloadedReport], None] = lambda report: None,
         **table: Any,
     ) -> DownloadedReport:
@@ -127,7 +129,8 @@ class CriteoHook(BaseHook):
         :param overwrite: whether a file that stands there is replaced; else it is an error.
         :param job: the job as described when it was done; asked for where not given.
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
-        :param before_publish: told of the file when it is whole, and not yet in its place.
+        :param own_files: URLs at which files may be replaced whatever ``overwrite`` says.
+        :param before_publish: told of each file when it is whole, and not yet in its place.
         :param table: where ``output_format`` is among them, the parameters of ``utils.report_table.TableParameters``:
             the file is a table then, and what is returned tells of its rows and columns.
         """
@@ -141,15 +144,14 @@ class CriteoHook(BaseHook):
             )
 
         def target(url: str) -> Destination:
-            return Destination(url, destination_conn_id, overwrite=overwrite)
+            return Destination(url, destination_conn_id, overwrite=overwrite or url in own_files)
 
         with as_task_exceptions(self.criteo_conn_id):
             if parameters is None:
                 report = _write_as_is(receive, target(destination), before_publish)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
-                retry = Retry()
-                report = retry.call(
+                report = Retry(sleep=CLOCK.sleep).call(
                     lambda: write_table(receive, parameters, report_type, target, destination, before_publish)
                 )
         for url in report.urls:

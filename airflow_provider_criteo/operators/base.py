@@ -23,7 +23,7 @@ from airflow_provider_criteo.utils.arguments import (
     is_final,
 )
 from airflow_provider_criteo.utils.destination import Destination, check_destination
-from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFile
+from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
 from airflow_provider_criteo.utils.report_table import TableParameters
 
 if TYPE_CHECKING:
@@ -218,24 +218,39 @@ class WritesReportFile(CriteoBaseOperator):
         return {**{name: getattr(self, name) for name in self.table_fields}, "attributes": attributes}
 
     def published_before(self, context: Context, attributes: Mapping[str, Any] | None = None) -> str | None:
-        """The URL, where an earlier try of this task has already published its file; else the destination is free.
+        """The URL, where an earlier try of this task has already published all its files; else they may be written.
 
         :param attributes: of the request, where they are known.
         :raises InvalidInputError: a file of somebody else's stands there, and ``overwrite=False``; or a parameter of
             the table cannot be right.
         :raises DestinationError: the file could not be written there.
         """
-        destination = self.destination
+        targets = self._targets(attributes)
+        if self.overwrite:
+            targets[0].require_writable()
+            return None
+        own = self._own_files(context, targets)
+        report = PublishedFiles(context).noted(Destination(self.destination).url)
+        if report is not None and len(own) == len(targets):
+            self.log.info("An earlier try of this task has already written %s", report["url"])
+            return self._told(report, context)
+        for target in targets:
+            if target.url not in own:
+                target.require_writable()
+        return None
+
+    def _targets(self, attributes: Mapping[str, Any] | None) -> list[Destination]:
+        """Where the file goes, or each day's."""
+        urls = [self.destination]
         table = self.table_parameters(attributes)
         if table:
-            destination = TableParameters(**table).destinations(str(destination), self.report_type)[0]
-        target = Destination(destination, self.destination_conn_id, overwrite=self.overwrite)
-        report = None if self.overwrite else PublishedFile(context).stands_at(target)
-        if report is None:
-            target.require_writable()
-            return None
-        self.log.info("An earlier try of this task has already written %s", target.url)
-        return self._told(report, context)
+            urls = TableParameters(**table).destinations(str(self.destination), self.report_type)
+        return [Destination(url, self.destination_conn_id, overwrite=self.overwrite) for url in urls]
+
+    def _own_files(self, context: Context, targets: Sequence[Destination]) -> set[str]:
+        """The URLs at which stands what an earlier try of this task published."""
+        published = PublishedFiles(context)
+        return {target.url for target in targets if published.stand_at(target)}
 
     def download(
         self,
@@ -251,6 +266,7 @@ class WritesReportFile(CriteoBaseOperator):
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         :param attributes: of the request, where they are known.
         """
+        published = PublishedFiles(context)
         report = self.hook.download_report(
             report_id,
             self.destination,
@@ -259,9 +275,12 @@ class WritesReportFile(CriteoBaseOperator):
             overwrite=self.overwrite,
             job=job,
             quota_wait=quota_wait,
-            before_publish=PublishedFile(context).note,
+            own_files=() if self.overwrite else self._own_files(context, self._targets(attributes)),
+            before_publish=published.note,
             **self.table_parameters(attributes),
         )
+        if report.url not in report.urls:
+            published.note(report)  # each day's file was noted before; now that there are all
         rows = f", {report.row_count} rows" if report.row_count is not None else ""
         self.log.info("Report %s is at %s: %d bytes%s", report_id, report.url, report.size_bytes, rows)
         return self._told(report.to_json(), context)

@@ -1,7 +1,7 @@
-"""What a retry takes up: the job that an earlier try of the task created, and the file that it published.
+"""What a retry takes up: the job that an earlier try of the task created, and the files that it published.
 
 Both go into Airflow's task state store (Airflow 3.3 and later): the report id right after the POST, beside a hash of
-what was asked for; the file's checksum just before it takes its place. Where there is no store, every try starts over.
+what was asked for; each file's checksum just before it takes its place. Where there is no store, every try starts over.
 A task that was cleared after it had ended starts over, too: Airflow 3.3 keeps the store then, but raises
 ``max_tries``, which no retry does.
 """
@@ -145,8 +145,8 @@ class CreatedJob:
         return job
 
 
-class PublishedFile:
-    """The file that a task publishes, for a retry that finds one at its destination.
+class PublishedFiles:
+    """The files that a task publishes, for a retry that finds them at their destination.
 
     :param context: of the task.
     """
@@ -155,17 +155,24 @@ class PublishedFile:
         self._notes = _Notes(context)
 
     def note(self, report: DownloadedReport) -> None:
-        """Note a file that is whole and about to take its place."""
+        """Note a file that is whole and about to take its place; or a report whose files all stand in theirs."""
         unnoted = f"{report.url} could not be noted; with overwrite=False, a retry would not know it for its own"
-        self._notes.write(FILE_KEY, {"report_file": report.to_json()}, unnoted)
+        self._notes.write(_file_key(report.url), {"report_file": report.to_json()}, unnoted)
 
-    def stands_at(self, target: Destination) -> dict[str, Any] | None:
-        """What an earlier try published there, if that is what stands there now."""
-        note, cleared = self._notes.read(FILE_KEY)
+    def noted(self, url: str) -> dict[str, Any] | None:
+        """What an earlier try noted of it."""
+        note, cleared = self._notes.read(_file_key(url))
         report = note.get("report_file")
-        if cleared or not isinstance(report, Mapping) or report.get("url") != target.url:
-            return None
-        return dict(report) if target.sha256() == report.get("sha256") else None
+        return dict(report) if not cleared and isinstance(report, Mapping) and report.get("url") == url else None
+
+    def stand_at(self, target: Destination) -> bool:
+        """Whether what stands there now is what an earlier try published."""
+        report = self.noted(target.url)
+        return report is not None and target.sha256() == report.get("sha256")
+
+
+def _file_key(url: str) -> str:
+    return f"{FILE_KEY}_{hashlib.sha256(url.encode()).hexdigest()[:32]}"
 
 
 def request_hash(

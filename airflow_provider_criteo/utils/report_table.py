@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
 from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -17,8 +19,8 @@ from airflow_provider_criteo.api.report_type import choices
 from airflow_provider_criteo.api.tables import (
     Table,
     TableOptions,
-    convert,
     convert_by_day,
+    convert_with,
     is_row_cap,
     report_days,
     require_pyarrow,
@@ -34,39 +36,26 @@ DATE = "{date}"
 
 
 @dataclass(frozen=True)
-class TableParameters:
-    """The table parameters of a task.
+class TableParameters(TableOptions):
+    """What a task makes of a report: ``TableOptions``, and these.
 
-    :param output_format: ``"parquet"``, ``"jsonl"`` or ``"csv"``.
-    :param compression: of Parquet ``"zstd"`` (default), ``"snappy"``, ``"gzip"``, ``"none"``; else ``"none"``, ``"gzip"``.
-    :param column_types: name -> type, over the dictionary of Criteo's columns.
-    :param columns: a list pins which and their order, a dict renames.
-    :param extra_columns: name -> a constant.
     :param partition_by: a date column; the destination then has ``{date}``, and each day of the range its file.
-    :param on_row_cap: what to do at the row count at which Criteo cuts a report: ``"fail"`` or ``"warn"``.
+    :param on_row_cap: what to do at the row count at which Criteo cuts a report: ``"fail"`` before anything is
+        published, or ``"warn"``.
     :param on_empty: what to do with a report without rows: ``"write"``, ``"skip"`` the task or ``"fail"``.
     :param attributes: of the request: the schema of an empty report, and the days of the range.
     :raises InvalidInputError: one of them cannot be right, or pyarrow is missing.
     """
 
-    output_format: str
-    compression: str | None = None
-    column_types: Mapping[str, str] | None = None
-    columns: Sequence[str] | Mapping[str, str] | None = None
-    extra_columns: Mapping[str, object] | None = None
     partition_by: str | None = None
     on_row_cap: str = "fail"
     on_empty: str = "write"
     attributes: Mapping[str, Any] | None = None
-    options: TableOptions = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         with as_task_exceptions():
             require_pyarrow()
-            options = TableOptions(
-                self.output_format, self.compression, self.column_types, self.columns, self.extra_columns
-            )
-        object.__setattr__(self, "options", options)
+            super().__post_init__()
         for name, valid in (("on_row_cap", ON_ROW_CAP), ("on_empty", ON_EMPTY)):
             if getattr(self, name) not in valid:
                 raise InvalidInputError(f"{name}={getattr(self, name)!r}; {choices(getattr(self, name), valid)}")
@@ -100,7 +89,7 @@ class TabledReport(DownloadedReport):
     :param days: of the range, where it is known.
     """
 
-    table: Table | None = None
+    table: Table = field(kw_only=True)
     truncated: bool = False
     source: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Mapping[str, Any], ...] = ()
@@ -113,7 +102,6 @@ class TabledReport(DownloadedReport):
 
     def to_json(self) -> dict[str, Any]:
         """The value of the XCom ``report_file``."""
-        assert self.table is not None
         return {
             **super().to_json(),
             "format": self.table.output_format,
@@ -137,78 +125,65 @@ def write_table(
     destination: str,
     before_publish: Callable[[DownloadedReport], None],
 ) -> TabledReport:
-    """Receive a report, make its table in a second file, and publish that.
+    """Receive a report, make its table in other files, and publish each of them in one step.
 
     :param receive: writes the report's file, whole, into an open one.
     :param target: the destination of a URL.
-    :param before_publish: told of a table that is whole, and not yet in its place.
-    :raises CriteoError: the file could not be had whole, or is not what it should be; nothing was published.
+    :param before_publish: told of each file that is whole, and not yet in its place.
+    :raises CriteoError: the report could not be had whole, or is not what it should be; nothing was published.
     """
+
+    def publish(url: str, write: Callable[[IO[bytes]], TabledReport]) -> TabledReport:
+        place = target(url)
+        with place.new_file() as file:
+            report = write(file)
+            size, sha256 = _size_and_sha256(file)
+            report = replace(report, url=place.url, size_bytes=size, sha256=sha256)
+            before_publish(report)
+        return report
+
     with tempfile.NamedTemporaryFile(prefix="criteo-") as raw:
         received = receive(raw)
         raw.flush()
-        write = _write_days if parameters.partition_by else _write_one
-        return write(raw.name, received, parameters, report_type, target, destination, before_publish)
+        if parameters.partition_by is None:
 
+            def whole(file: IO[bytes]) -> TabledReport:
+                table = convert_with(
+                    raw.name, file, parameters, report_type=report_type, attributes=parameters.attributes
+                )
+                return _checked(received, table, parameters, report_type)
 
-def _write_one(
-    raw: str,
-    received: DownloadedReport,
-    parameters: TableParameters,
-    report_type: str,
-    target: Callable[[str], Destination],
-    destination: str,
-    before_publish: Callable[[DownloadedReport], None],
-) -> TabledReport:
-    place = target(destination)
-    with place.new_file() as file:
-        table = convert(
-            raw,
-            file,
+            return publish(destination, whole)
+        with convert_by_day(
+            raw.name,
+            parameters,
+            partition_by=parameters.partition_by,
             report_type=report_type,
-            output_format=parameters.output_format,
-            attributes=parameters.attributes,
-            compression=parameters.compression,
-            column_types=parameters.column_types,
-            columns=parameters.columns,
-            extra_columns=parameters.extra_columns,
-        )
-        size, sha256 = _size_and_sha256(file)
-        report = _checked(received, table, parameters, report_type)
-        report = replace(report, url=place.url, size_bytes=size, sha256=sha256)
-        before_publish(report)
-    return report
+            attributes=parameters.attributes or {},
+        ) as tables:
+            report = _checked(received, tables.table, parameters, report_type)
+
+            def of_day(day: date, file: IO[bytes]) -> TabledReport:
+                return replace(report, table=tables.write(day, file))
+
+            days = {
+                day.isoformat(): publish(destination.replace(DATE, day.isoformat()), partial(of_day, day))
+                for day in tables.days
+            }
+    files = tuple(_file_of_day(day, told) for day, told in days.items())
+    return replace(
+        report, url=destination, size_bytes=sum(file["size_bytes"] for file in files), sha256="", files=files
+    )
 
 
-def _write_days(
-    raw: str,
-    received: DownloadedReport,
-    parameters: TableParameters,
-    report_type: str,
-    target: Callable[[str], Destination],
-    destination: str,
-    before_publish: Callable[[DownloadedReport], None],
-) -> TabledReport:
-    with convert_by_day(
-        raw,
-        parameters.options,
-        partition_by=parameters.partition_by or "",
-        report_type=report_type,
-        attributes=parameters.attributes or {},
-    ) as tables:
-        report = _checked(received, tables.table, parameters, report_type)
-        files: list[dict[str, Any]] = []
-        for day in tables.days:
-            place = target(destination.replace(DATE, day.isoformat()))
-            with place.new_file() as file:
-                rows = tables.write(day, file).rows
-                size, sha256 = _size_and_sha256(file)
-            told = {"date": day.isoformat(), "url": place.url, "rows": rows, "size_bytes": size, "sha256": sha256}
-            files.append(told)
-    total = sum(file["size_bytes"] for file in files)
-    report = replace(report, url=destination, size_bytes=total, sha256="", files=tuple(files))
-    before_publish(report)
-    return report
+def _file_of_day(day: str, report: TabledReport) -> dict[str, Any]:
+    return {
+        "date": day,
+        "url": report.url,
+        "rows": report.table.rows,
+        "size_bytes": report.size_bytes,
+        "sha256": report.sha256,
+    }
 
 
 def _size_and_sha256(file: IO[bytes]) -> tuple[int, str]:

@@ -44,6 +44,7 @@ __all__ = [
     "UnknownColumnsError",
     "convert",
     "convert_by_day",
+    "convert_with",
     "expected_columns",
     "is_row_cap",
     "read_report",
@@ -118,6 +119,18 @@ def convert(
     :raises TableError: the file is cut, holds errors, or is no report.
     """
     options = TableOptions(output_format, compression, column_types, columns, extra_columns)
+    return convert_with(source, destination, options, report_type=report_type, attributes=attributes)
+
+
+def convert_with(
+    source: File,
+    destination: File,
+    options: TableOptions,
+    *,
+    report_type: str,
+    attributes: Mapping[str, Any] | None = None,
+) -> Table:
+    """As ``convert``, with the options in one."""
     require_pyarrow()
     # Only who makes a table pays for importing pyarrow.
     from airflow_provider_criteo.api.tables import conversion

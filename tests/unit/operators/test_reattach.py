@@ -13,23 +13,11 @@ from airflow_provider_criteo.exceptions import AuthenticationError, InvalidInput
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.task_state_store import Store
 from tests.support.tasks_in_process import Run, TaskInstance
 from tests.support.virtual_time import VirtualTime
 
 ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
-
-
-class Store:
-    """Airflow's task state store: JSON values by key, kept over the tries of a task."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = json.dumps(value)
 
 
 @pytest.fixture

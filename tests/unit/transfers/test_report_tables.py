@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_criteo.exceptions import EmptyReportError, InvalidInputError, RowCapError
+from airflow_provider_criteo.exceptions import EmptyReportError, InvalidInputError, RowCapError, TransientError
 from airflow_provider_criteo.operators.report_job import DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from tests.support.scripted_criteo import ScriptedCriteo, job
+from tests.support.task_state_store import Store
 from tests.support.tasks_in_process import TaskInstance
 
 STATISTICS = {
@@ -25,12 +27,12 @@ STATISTICS = {
 }
 
 
-def exported(destination: Path | str, **arguments: Any) -> dict[str, Any]:
-    """The XCom ``report_file`` of an all-in-one task."""
+def exported(destination: Path | str, store: Store | None = None, **arguments: Any) -> dict[str, Any]:
+    """The XCom ``report_file`` of an all-in-one task's try."""
     arguments = {"report_type": "statistics", "attributes": STATISTICS, "output_format": "parquet", **arguments}
     task = ReportToObjectStorageOperator(task_id="report", destination=str(destination), **arguments)
     ti = TaskInstance()
-    task.execute({"ti": ti})
+    task.execute({"ti": ti, "task_state_store": store})
     told: dict[str, Any] = ti.xcoms["report_file"]
     return told
 
@@ -145,3 +147,90 @@ def test_a_download_of_an_earlier_job_makes_a_table_too(criteo_sandbox: Sandbox,
     assert "cost" in header
     assert header.endswith("source") or '"source"' in header
     assert len(rows) == ti.xcoms["report_file"]["rows"] == 6
+
+
+# Two lines that are one row: only who reads the rows sees that one is missing.
+FEWER_ROWS = '"keyword","clicks"\n"a\nb",1\n"c",2\n'
+
+
+def test_a_file_with_fewer_rows_than_criteo_told_is_not_the_report(criteo: ScriptedCriteo, tmp_path: Path) -> None:
+    criteo.script = [job("Done", message="rows_count=3")]
+    criteo.download_script = [(200, {"Content-Type": "text/csv"}, FEWER_ROWS)] * 9
+    (tmp_path / "report.parquet").write_bytes(b"yesterday's")
+    request = {"report_type": "mpo-realtime", "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}
+
+    with pytest.raises(TransientError, match="has 2 rows, and Criteo told of 3"):
+        exported(tmp_path / "report.parquet", **request)
+
+    assert len(criteo.downloads) == 4
+    assert (tmp_path / "report.parquet").read_bytes() == b"yesterday's"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_try_that_gets_all_rows_is_the_report(criteo: ScriptedCriteo, tmp_path: Path) -> None:
+    criteo.script = [job("Done", message="rows_count=3")]
+    answers = [FEWER_ROWS, FEWER_ROWS + '"d",3\n']
+    criteo.download_script = [(200, {"Content-Type": "text/csv"}, answer) for answer in answers]
+    request = {"report_type": "mpo-realtime", "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}
+
+    assert exported(tmp_path / "report.parquet", **request)["rows"] == 3
+
+
+# --- a retry with overwrite=False
+
+WEEK = {**STATISTICS, "endDate": "2026-10-07"}
+DAYS = [f"2026-10-0{number}" for number in range(1, 8)]
+
+
+def week(folder: Path, store: Store) -> dict[str, Any]:
+    """A try of a task that writes a week's files, and replaces none."""
+    daily = f"{folder}/day={{date}}.parquet"
+    return exported(daily, store, attributes=WEEK, partition_by="Day", overwrite=False)
+
+
+class StoreOfOneThatDies(Store):
+    """A task state store; the worker is killed when it notes the fourth file."""
+
+    def set(self, key: str, value: Any) -> None:
+        files = [noted for noted in self.values if noted.startswith("criteo_report_file")]
+        if key.startswith("criteo_report_file") and len(files) == 3:
+            raise SystemExit
+        super().set(key, value)
+
+
+def test_a_week_whose_task_died_after_three_days_is_finished_by_the_next_try(
+    criteo_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    dying = StoreOfOneThatDies()
+    with pytest.raises(SystemExit):
+        week(tmp_path, dying)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"day={day}.parquet" for day in DAYS[:3]]
+
+    store = Store(dying.values)
+    told = week(tmp_path, store)
+
+    assert [file["date"] for file in told["files"]] == DAYS
+    assert pq.read_table(tmp_path / "day=2026-10-07.parquet").num_rows == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"day={day}.parquet" for day in DAYS]
+    assert len(criteo_sandbox.journal("create")) == 1
+
+
+def test_a_retry_recognises_a_week_that_is_all_there(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    store = Store()
+    first = week(tmp_path, store)
+
+    assert week(tmp_path, store) == first
+    assert len(criteo_sandbox.journal("download")) == 1
+
+
+def test_one_day_of_somebody_elses_is_not_replaced(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    store = Store()
+    week(tmp_path, store)
+    other = tmp_path / "day=2026-10-05.parquet"
+    other.write_bytes(b"another's")
+
+    with pytest.raises(InvalidInputError, match=r"day=2026-10-05\.parquet' exists, and overwrite=False"):
+        week(tmp_path, store)
+
+    assert other.read_bytes() == b"another's"
+    assert len(criteo_sandbox.journal("download")) == 1
