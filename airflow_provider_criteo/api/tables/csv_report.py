@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from math import isfinite
@@ -16,6 +17,7 @@ import pyarrow.csv
 from airflow_provider_criteo.api.tables.columns import TableError
 
 _HEAD = 1024 * 1024
+_FIRST_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 
 
 class CsvReport:
@@ -32,10 +34,10 @@ class CsvReport:
     def __init__(self, file: IO[bytes], block_size: int) -> None:
         file.seek(0)
         head = file.read(_HEAD)
-        line = head.split(b"\n", 1)[0]
+        line, end = _FIRST_LINE.match(head).groups()  # type: ignore[union-attr]
         self._file = file
         self._block_size = block_size
-        self._start = len(line) + 1
+        self._start = len(line) + len(end)
         self._has_rows = bool(head[len(line) :].strip())
         text = line.decode("utf-8-sig", errors="replace").strip()
         self._delimiter = ";" if text.count(";") > text.count(",") else ","

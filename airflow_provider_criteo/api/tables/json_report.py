@@ -71,6 +71,8 @@ class _JsonText:
         while True:
             try:
                 value, end = self._scan(self._text, self._at)
+            except RecursionError:
+                raise TableError("the report's JSON has values within values without end: no report") from None
             except ValueError:
                 if self._ended or len(self._text) - self._at > _LONGEST_VALUE:
                     raise self._broken() from None
@@ -124,7 +126,7 @@ class _JsonText:
                     break
                 values.append(value)
                 at = separated.end()
-        except ValueError:  # the rest of it is not read yet; value() tells whether it is broken
+        except (ValueError, RecursionError):  # the rest of it is not read yet, or value() tells what is wrong
             pass
         self._at = at
         return values

@@ -171,6 +171,8 @@ def test_fewer_rows_than_the_file_itself_tells_are_refused() -> None:
         ('{"columns":["a"],"data":[["x"],{"a":1}]}', "row 2"),
         ("a,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
         ("[1, 2]", "tells no columns"),
+        ("[" * 100_000, "values within values"),
+        ('[{"keyword":"a"},{"keyword":' + "[" * 100_000, "values within values"),
         ("\n1,2\n", "first line is blank"),
         ('[{"a":"\xff"}]'.encode("latin-1"), "not UTF-8"),
         ("keyword\n\xff\n".encode("latin-1"), "UTF8"),
@@ -196,6 +198,10 @@ def test_a_new_column_alone_is_a_report_where_it_was_asked_for() -> None:
 
 def test_a_quote_within_a_bare_value_is_no_sign_of_a_cut() -> None:
     assert values(read('campaignId,keyword\n1,a 5" screen\n')) == [["1", 'a 5" screen']]
+
+
+def test_lines_of_csv_may_end_as_on_an_old_mac() -> None:
+    assert values(read("campaignId,clicks\r1,2\r3,4\r")) == [["1", 2], ["3", 4]]
 
 
 def test_csv_tells_null_from_empty_text() -> None:
