@@ -1,4 +1,4 @@
-"""What the download tells OpenLineage: the Criteo report it read, the file it wrote."""
+"""What the download tells OpenLineage: the Criteo report it read, the files it wrote, a table's columns."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ def openlineage(operator: Any) -> Any:
 
     :param operator: with ``report_file``, ``report_type``, as ``download_report_file`` leaves it.
     """
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.common.compat.openlineage.facet import (
+        Dataset,
+        SchemaDatasetFacet,
+        SchemaDatasetFacetFields,
+    )
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     report = getattr(operator, "report_file", None)
     if not report:
         return OperatorLineage()
-    namespace, name = _dataset_name(report["url"])
+    fields = [
+        SchemaDatasetFacetFields(name=column["name"], type=column["type"]) for column in report.get("columns", ())
+    ]
+    facets = {"schema": SchemaDatasetFacet(fields=fields)} if fields else {}
+    names = [_dataset_name(file["url"]) for file in report.get("files") or [report]]
     return OperatorLineage(
         inputs=[Dataset(namespace="criteo", name=f"{operator.report_type}/{report['report_id']}")],
-        outputs=[Dataset(namespace=namespace, name=name)],
+        outputs=[Dataset(namespace=namespace, name=name, facets=facets) for namespace, name in names],
     )
 
 
