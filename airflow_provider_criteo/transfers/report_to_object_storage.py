@@ -36,14 +36,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
     :param destination_conn_id: the Airflow connection of the object storage (templated).
     :param overwrite: whether a file that stands there is replaced; else it is an error.
     :param output_format: None for Criteo's bytes as they are; ``"parquet"``, ``"jsonl"`` or ``"csv"`` for a typed
-        table (templated, as all that follow). The extra ``parquet`` brings what that needs.
-    :param compression: of Parquet ``"zstd"`` (default), ``"snappy"``, ``"gzip"``, ``"none"``; else ``"none"``, ``"gzip"``.
-    :param column_types: name -> type, over the dictionary of Criteo's columns.
-    :param columns: a list pins which columns and their order; a dict renames them.
-    :param extra_columns: name -> a constant, e.g. the day for report types that have none.
-    :param partition_by: a date column; ``destination`` then has ``{date}``, and each day of the range is a file.
-    :param on_row_cap: at the row count at which Criteo cuts a report, ``"fail"`` before publishing, or ``"warn"``.
-    :param on_empty: a table without rows: ``"write"`` it, ``"skip"`` the task, or ``"fail"``.
+        table, which ``compression``, ``column_types``, ``columns``, ``extra_columns``, ``partition_by``,
+        ``on_row_cap`` and ``on_empty`` describe: see ``TableParameters`` (all templated).
     :param report_type: an id of the catalogue (templated).
     :param account_id: of Retail Media (templated), for the catalogs.
     :param criteo_conn_id: the Airflow connection (templated).
