@@ -23,8 +23,7 @@ from zlib import crc32
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
 
-MOST_ROWS = 100_000
-"""Criteo cuts a report off here, and says nothing."""
+_MOST_DAYS = 100_000
 
 _ENTITIES = 10
 _PERIODS = {"date": "day", "advdate": "day", "advertiseddate": "day", "purchaseddate": "day"}
@@ -173,9 +172,11 @@ class Rows:
     :param row: the report type.
     :param family: its habits.
     :param attributes: of the request.
+    :param cap: rows at which Criteo cuts a report off, and says nothing.
     """
 
-    def __init__(self, row: ReportType, family: Family, attributes: dict[str, Any]) -> None:
+    def __init__(self, row: ReportType, family: Family, attributes: dict[str, Any], cap: int) -> None:
+        self._cap = cap
         self.columns = report_columns(row, family, attributes)
         self._family = family
         dimensions = [column for column in self.columns if not column.is_metric]
@@ -193,7 +194,7 @@ class Rows:
     def count(self) -> int:
         """One of each day, of each id asked for, and of some others; not more than Criteo gives."""
         others = _ENTITIES if self._is_free else 1
-        return min(MOST_ROWS, len(self._days) * self._hours * prod(map(len, self._ids.values())) * others)
+        return min(self._cap, len(self._days) * self._hours * prod(map(len, self._ids.values())) * others)
 
     def values(self, number: int) -> list[Any]:
         """A row: text, int, bool, None, and Decimals with as many digits as are written."""
@@ -225,7 +226,7 @@ def _range(attributes: dict[str, Any]) -> tuple[date, int]:
 
     end = parsed(attributes.get("endDate"), datetime.now(timezone.utc).date())
     start = parsed(attributes.get("startDate"), end)
-    return start, min(MOST_ROWS, max(1, (end - start).days + 1))
+    return start, min(_MOST_DAYS, max(1, (end - start).days + 1))
 
 
 def _days(periods: Sequence[str], start: date, count: int) -> Iterable[date]:

@@ -79,6 +79,7 @@ class Settings(JobSettings):
     :param clients: more applications: client id to secret.
     :param consent: whether an account user has approved the application.
     :param scopes: the application's scopes; None for all.
+    :param row_cap: rows at which a file is cut off without a word.
     :param advertiser_ids: the advertisers it may read; None for all.
     :param account_ids: the Retail Media accounts it may read; None for all.
     :param retired_versions: API versions that are gone.
@@ -106,6 +107,7 @@ class Settings(JobSettings):
     clients: dict[str, str] = field(default_factory=dict)
     consent: bool = True
     scopes: list[str] | None = None
+    row_cap: int = 100_000
     advertiser_ids: list[str] | None = None
     account_ids: list[str] | None = None
     retired_versions: list[str] = field(default_factory=list)
