@@ -32,7 +32,7 @@ from airflow_provider_criteo.api.tables.columns import (
 if TYPE_CHECKING:
     import pyarrow
 
-    from airflow_provider_criteo.api.tables.conversion import Days, TypedReport
+    from airflow_provider_criteo.api.tables.conversion import Days, JoinedReports
 
 __all__ = [
     "COLUMN_TYPES",
@@ -68,6 +68,7 @@ class Table:
         behind the rows), ``wrapped``, ``resource``, ``empty``.
     :param output_format: ``parquet``, ``jsonl`` or ``csv``.
     :param compression: ``zstd``, ``snappy``, ``gzip`` or ``none``.
+    :param source_rows: of each file that it was made of, in their order.
     """
 
     rows: int
@@ -77,6 +78,7 @@ class Table:
     source_shape: str
     output_format: str
     compression: str
+    source_rows: tuple[int, ...] = ()
 
 
 def require_pyarrow() -> None:
@@ -96,7 +98,7 @@ def is_row_cap(rows: int, report_type: str) -> bool:
 
 
 def convert(
-    source: File,
+    source: File | Sequence[File],
     destination: File,
     *,
     report_type: str,
@@ -109,7 +111,7 @@ def convert(
 ) -> Table:
     """Make a table of a report's file.
 
-    :param source: the whole file, as Criteo gave it.
+    :param source: the whole file, as Criteo gave it; or several, the parts of one request, in its order.
     :param destination: where the table goes; a path has the whole table in the end, or what stood there before.
     :param report_type: an id of the catalogue.
     :param output_format: see ``TableOptions`` for this and the other options.
@@ -135,10 +137,29 @@ def convert_with(
     # Only who makes a table pays for importing pyarrow.
     from airflow_provider_criteo.api.tables import conversion
 
-    with _readable(source) as file, _writable(destination) as target:
-        report = conversion.TypedReport(file, report_type, attributes, options)
+    with ExitStack() as stack:
+        report = _joined(stack, source, report_type, attributes, options)
+        target = stack.enter_context(_writable(destination))
         rows = conversion.write(iter(report), target, report.schema, options)
     return _facts(report, rows, options)
+
+
+def _joined(
+    stack: ExitStack,
+    source: File | Sequence[File],
+    report_type: str,
+    attributes: Mapping[str, Any] | None,
+    options: TableOptions,
+) -> JoinedReports:
+    from airflow_provider_criteo.api.tables import conversion
+
+    files = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    return conversion.JoinedReports(
+        [
+            conversion.TypedReport(stack.enter_context(_readable(file)), report_type, attributes, options)
+            for file in files
+        ]
+    )
 
 
 def read_report(
@@ -183,7 +204,7 @@ class DailyTables:
     :ivar days: each day of the range, in order, those without rows too.
     """
 
-    def __init__(self, report: TypedReport, kept: Days, days: Sequence[date], options: TableOptions) -> None:
+    def __init__(self, report: JoinedReports, kept: Days, days: Sequence[date], options: TableOptions) -> None:
         self.table = _facts(report, report.rows, options)
         self.days = tuple(days)
         self._report = report
@@ -214,7 +235,7 @@ class DailyTables:
 
 
 def convert_by_day(
-    source: File,
+    source: File | Sequence[File],
     options: TableOptions,
     *,
     partition_by: str,
@@ -242,8 +263,8 @@ def convert_by_day(
     from airflow_provider_criteo.api.tables import conversion
 
     days = days if days is not None else report_days(report_type, attributes)
-    with _readable(source) as file:
-        report = conversion.TypedReport(file, report_type, attributes, options)
+    with ExitStack() as stack:
+        report = _joined(stack, source, report_type, attributes, options)
         return DailyTables(report, conversion.Days(report, partition_by, days), days, options)
 
 
@@ -269,7 +290,7 @@ def _named_date(attributes: Mapping[str, Any], name: str) -> date:
     return named
 
 
-def _facts(report: TypedReport, rows: int, options: TableOptions) -> Table:
+def _facts(report: JoinedReports, rows: int, options: TableOptions) -> Table:
     return Table(
         rows=rows,
         columns=tuple({"name": column.name, "type": column.type} for column in report.layout.columns),
@@ -278,6 +299,7 @@ def _facts(report: TypedReport, rows: int, options: TableOptions) -> Table:
         source_shape=report.shape,
         output_format=options.output_format,
         compression=options.codec,
+        source_rows=report.source_rows,
     )
 
 

@@ -103,6 +103,44 @@ class TypedReport:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
+class JoinedReports:
+    """Several reports' rows as those of one: the columns of the widest, null where another has none.
+
+    :param reports: the parts of one request, in its order.
+    """
+
+    def __init__(self, reports: Sequence[TypedReport]) -> None:
+        widest = max(reports, key=lambda report: len(report.layout.columns))
+        self.layout, self.schema = widest.layout, widest.schema
+        self._widest = widest
+        self._reports = reports
+        for report in reports:
+            report.layout, report.schema = self.layout, self.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The rows, once.
+
+        :raises TableError: a file is broken, or has a column that the widest has not.
+        """
+        for report in self._reports:
+            yield from report
+
+    @property
+    def shape(self) -> str:
+        """Of the widest; certain when all is read."""
+        return self._widest.shape
+
+    @property
+    def rows(self) -> int:
+        """How many were read."""
+        return sum(self.source_rows)
+
+    @property
+    def source_rows(self) -> tuple[int, ...]:
+        """How many were read of each."""
+        return tuple(report.rows for report in self._reports)
+
+
 def _open(file: IO[bytes], buffer_size: int | None) -> JsonReport | CsvReport:
     file.seek(0)
     start = file.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
@@ -153,7 +191,7 @@ class Days:
     :raises TableError: a row has no day, or one that is not among them.
     """
 
-    def __init__(self, report: TypedReport, partition_by: str, days: Sequence[date]) -> None:
+    def __init__(self, report: JoinedReports, partition_by: str, days: Sequence[date]) -> None:
         self.schema = report.schema
         self._column = _date_column(report.layout.columns, partition_by)
         self._places: dict[date, list[int]] = {day: [] for day in days}
@@ -165,7 +203,7 @@ class Days:
             self.close()
             raise
 
-    def _keep(self, report: TypedReport) -> None:
+    def _keep(self, report: JoinedReports) -> None:
         place = 0
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(pa.PythonFile(self._file, "w"), self.schema, options=options) as file:
