@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -22,7 +23,9 @@ from airflow_provider_criteo.utils.arguments import (
     check_flags,
     is_final,
 )
+from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.destination import Destination, check_destination
+from airflow_provider_criteo.utils.polling import Deadline
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
 from airflow_provider_criteo.utils.report_table import TableParameters
 
@@ -62,6 +65,47 @@ class CriteoBaseOperator(BaseOperator):
     def hook(self) -> CriteoHook:
         """The one hook of the task: one client, one session."""
         return CriteoHook(self.criteo_conn_id, self.api_version or None)
+
+
+class WaitsForReportJob(CriteoBaseOperator):
+    """A task that waits for a report job, without a worker where it is deferrable."""
+
+    poke_interval: float
+    deferrable: bool
+
+    def defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline, **options: Any) -> NoReturn:
+        """Go on in the triggerer; ``execute_complete`` gets its event.
+
+        :param wait_seconds: until the first poll there.
+        :param options: more of ``ReportJobTrigger``.
+        """
+        # Not at the top: a DAG file needs no trigger.
+        from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
+
+        timeout = timedelta(seconds=deadline.timeout)
+        self.log.info(
+            "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s",
+            report_id,
+            timeout,
+            wait_seconds,
+        )
+        self.defer(
+            trigger=ReportJobTrigger(
+                report_id=report_id,
+                report_type=self.report_type,
+                criteo_conn_id=self.criteo_conn_id,
+                api_version=self.api_version or None,
+                poll_interval=self.poke_interval,
+                end_time=deadline.end,
+                started=deadline.started,
+                of_execution=deadline.of_execution,
+                first_poll_at=CLOCK.now() + wait_seconds,
+                **options,
+            ),
+            method_name="execute_complete",
+            timeout=deadline.trigger_timeout(),
+        )
+        raise AssertionError("a deferral raises")
 
 
 class CreatesReportJob(CriteoBaseOperator):

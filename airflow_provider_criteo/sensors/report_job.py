@@ -22,10 +22,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.exceptions import as_task_exceptions
-from airflow_provider_criteo.operators.base import CriteoBaseOperator
+from airflow_provider_criteo.operators.base import CriteoBaseOperator, WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.polling import WAITING_IN_TRIGGERER, Deadline, job_of
+from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _SHORTEST_SAFE_RESCHEDULE = 15.0
 
 
-class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
+class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     """Wait until a report job is done; fail without retry, with all that Criteo said, when it ended otherwise.
 
     A used-up quota, a lost connection, a 5xx, a page that is not Criteo's: none of them ends the wait. Only a
@@ -93,7 +93,11 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
             wait = self._wait(context, deadline)
             while wait_seconds := self._poked(wait, deadline):
                 if self.deferrable:
-                    self._defer(wait_seconds, deadline)
+                    backoff = {
+                        "exponential_backoff": bool(self.exponential_backoff),
+                        "max_wait": self._max_wait_seconds,
+                    }
+                    self.defer_until_done(wait.report_id, wait_seconds, deadline, **backoff)
                 elif self.reschedule and not wait.is_in_doubt:
                     raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
                 else:
@@ -175,28 +179,6 @@ class ReportJobStatusSensor(CriteoBaseOperator, BaseSensorOperator):
             raise
 
     # Deferrable
-
-    def _defer(self, wait_seconds: float, deadline: Deadline) -> None:
-        from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
-
-        self.log.info(WAITING_IN_TRIGGERER, self.report_id, timedelta(seconds=deadline.timeout), wait_seconds)
-        self.defer(
-            trigger=ReportJobTrigger(
-                report_id=required_report_id(self.report_id),
-                report_type=self.report_type,
-                criteo_conn_id=self.criteo_conn_id,
-                api_version=self.api_version or None,
-                poll_interval=self.poke_interval,
-                end_time=deadline.end,
-                started=deadline.started,
-                of_execution=deadline.of_execution,
-                exponential_backoff=bool(self.exponential_backoff),
-                max_wait=self._max_wait_seconds,
-                first_poll_at=CLOCK.now() + wait_seconds,
-            ),
-            method_name="execute_complete",
-            timeout=deadline.trigger_timeout(),
-        )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""

@@ -16,16 +16,16 @@ from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, po
 from airflow_provider_criteo.api.quota import MINUTE, REPORTING_CALLS_PER_MINUTE
 from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
 from airflow_provider_criteo.exceptions import as_task_exceptions
-from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
+from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.polling import WAITING_IN_TRIGGERER, Deadline, job_of
+from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
+class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesReportFile):
     """Create a report job, wait for it and download its file.
 
     With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up quota: two worker
@@ -143,7 +143,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
             wait_seconds = wait.saw(job)
             while wait_seconds:
                 if self.deferrable:
-                    self._defer_until_done(job.report_id, wait_seconds, deadline)
+                    self.defer_until_done(job.report_id, wait_seconds, deadline, then_download=True)
                 CLOCK.sleep(wait_seconds)
                 wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
         assert wait.job is not None
@@ -178,28 +178,6 @@ class ReportToObjectStorageOperator(CreatesReportJob, WritesReportFile):
                 carried={"deadline": deadline.to_json(), "job": job.to_json() if job else None},
             ),
             method_name="execute_in_turn",
-            timeout=deadline.trigger_timeout(),
-        )
-        raise AssertionError("a deferral raises")
-
-    def _defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline) -> NoReturn:
-        from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
-
-        self.log.info(WAITING_IN_TRIGGERER, report_id, timedelta(seconds=deadline.timeout), wait_seconds)
-        self.defer(
-            trigger=ReportJobTrigger(
-                report_id=report_id,
-                report_type=self.report_type,
-                criteo_conn_id=self.criteo_conn_id,
-                api_version=self.api_version or None,
-                poll_interval=self.poke_interval,
-                end_time=deadline.end,
-                started=deadline.started,
-                of_execution=deadline.of_execution,
-                first_poll_at=CLOCK.now() + wait_seconds,
-                then_download=True,
-            ),
-            method_name="execute_complete",
             timeout=deadline.trigger_timeout(),
         )
         raise AssertionError("a deferral raises")

@@ -17,8 +17,6 @@ from airflow_provider_criteo.utils.clock import CLOCK
 TRIGGERER_MARGIN = 180.0
 """Seconds that the trigger has beyond its own end: for the last poll, and for a triggerer that is just starting."""
 
-WAITING_IN_TRIGGERER = "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s"
-
 
 @dataclass(frozen=True)
 class Deadline:
