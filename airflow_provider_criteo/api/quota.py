@@ -6,6 +6,7 @@ Sources: https://developers.criteo.com/criteo-apis/docs/rate-limits (limits, ``x
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
 from collections import deque
@@ -16,7 +17,10 @@ from email.utils import parsedate_to_datetime
 from airflow_provider_criteo.api.models import RateLimit
 
 REPORTING_CALLS_PER_MINUTE = 40
-"""The documented default of the reporting endpoints, per application."""
+"""The documented default of the reporting endpoints, per application with client credentials."""
+
+CALLS_PER_MINUTE_OF_AN_ACCOUNT = 10
+"""The documented default of each account that has consented, which add up (authorization code)."""
 
 MINUTE = 60.0
 MOST_CONCURRENT = 4
@@ -97,10 +101,12 @@ def _http_date(value: str | None) -> float | None:
 class Pace:
     """Decides when the next call of one application may be made.
 
-    Never more calls than the limit in any window, however the server's windows lie. The limit is what headers tell;
-    until then calls are made one at a time, so that a single 429 tells it. Not thread-safe: one poller owns it.
+    Never more calls than the limit in any window, however the server's windows lie. The limit is what headers tell.
+    Until then calls of its own are made one at a time, so that a single 429 tells it; and other processes are granted
+    what is documented, or as many as a window has already had without a 429. Not thread-safe: one poller owns it.
 
     :param calls_per_minute: a ceiling of the user's own.
+    :param documented: calls a window that Criteo documents for such an application.
     :param window: seconds of Criteo's window.
     :param clock: seconds, monotonic.
     """
@@ -109,10 +115,13 @@ class Pace:
         self,
         calls_per_minute: int | None = None,
         *,
+        documented: int = REPORTING_CALLS_PER_MINUTE,
         window: float = MINUTE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ceiling = calls_per_minute
+        self._documented = documented
+        self._most_served = 0
         self._window = window
         self._clock = clock
         self._limit: int | None = None
@@ -140,14 +149,22 @@ class Pace:
     def try_grant(self) -> float:
         """Take a call that another process will make out of the quota, if it may be made now.
 
-        While nothing tells the limit, it is the documented one: others cannot be stopped by the first that is refused.
-
         :return: 0 if it is taken; else seconds until it may be.
         """
-        wait = self._wait(self._allowed or REPORTING_CALLS_PER_MINUTE)
+        # Nothing tells the limit: others cannot be stopped by the first that is refused, as calls of our own can.
+        wait = self._wait(self._allowed or max(self._documented, self._most_served))
         if not wait:
             self._count()
         return wait
+
+    def was_made(self, seconds_ago: float) -> None:
+        """Another process made a call that was not granted to it.
+
+        :param seconds_ago: when; by now it may be out of the window.
+        """
+        if 0 <= seconds_ago < self._window:
+            self._count(seconds_ago)
+            self._most_served = max(self._most_served, len(self._calls))
 
     @property
     def _allowed(self) -> int | None:
@@ -175,6 +192,8 @@ class Pace:
             self._in_flight -= 1
         elif self._calls:
             self._calls.pop()
+            if self._remaining is not None:
+                self._remaining += 1
 
     def finished(self, rate: RateLimit | None, *, limited: bool = False) -> None:
         """A call that was started came back.
@@ -188,12 +207,14 @@ class Pace:
             return
         self._refusals = 0
         self._count()
+        self._most_served = max(self._most_served, len(self._calls))
         if rate is not None and rate.remaining is not None and rate.reset_in is not None:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
         self._grow()
 
-    def _count(self) -> None:
-        self._calls.append(self._clock())
+    def _count(self, seconds_ago: float = 0.0) -> None:
+        self._forget_old_calls()
+        bisect.insort(self._calls, self._clock() - seconds_ago)
         if self._remaining:
             self._remaining -= 1
 
@@ -208,26 +229,25 @@ class Pace:
         self._remaining = min(remaining, self._remaining or 0) if same_window else remaining
         self._remaining_until = until
 
-    def refused(self, rate: RateLimit) -> None:
+    def refused(self, rate: RateLimit, *, expected: bool = False) -> None:
         """A call of this application was answered 429, wherever it was made.
 
         :param rate: what the reply said of the quota.
+        :param expected: whether the call had no turn, so that it says nothing of others who use the quota.
         """
         now = self._clock()
         self._refusals += 1
         if now < self._closed_until:
             return  # calls that are under way together are refused together
-        self._share = self._share_after_refusal(rate)
-        self._limit = rate.limit or self._limit or REPORTING_CALLS_PER_MINUTE
+        if self._limit is None:
+            self._share = rate.limit  # the first refusal tells the limit
+        elif not expected:
+            # The limit was kept, and yet: others use the quota, too. They halve as well, so that all come to an even share.
+            self._share = max(1, (self._share or self._limit) // 2)
+        self._limit = rate.limit or self._limit or self._documented
         self._remaining = None
         self._closed_until = now + (rate.reset_in or backoff(self._refusals)) + _GRACE
         self._clean_since = self._closed_until
-
-    def _share_after_refusal(self, rate: RateLimit) -> int | None:
-        if self._limit is None:
-            return rate.limit  # the first refusal tells the limit
-        # The limit was kept, and yet: others use the quota, too. They halve as well, so that all come to an even share.
-        return max(1, (self._share or self._limit) // 2)
 
     def _grow(self) -> None:
         """After a window that was used up and brought no refusal, take a little more of the quota again."""

@@ -58,9 +58,15 @@ class CriteoHook(BaseHook):
         :raises InvalidInputError: a field of the connection cannot be right.
         :raises UnavailableError: there is no such connection, or what keeps it does not answer.
         """
-        return client_of(self._settings())
+        return client_of(self.settings)
 
-    def _settings(self) -> ConnectionSettings:
+    @cached_property
+    def settings(self) -> ConnectionSettings:
+        """What the connection says; makes no call to Criteo.
+
+        :raises InvalidInputError: a field of the connection cannot be right.
+        :raises UnavailableError: there is no such connection, or what keeps it does not answer.
+        """
         try:
             connection = self.get_connection(self.criteo_conn_id)
         except Exception as error:
@@ -179,7 +185,7 @@ class CriteoHook(BaseHook):
 
     def _tested(self) -> tuple[bool, str]:
         try:
-            settings = self._settings()
+            settings = self.settings
             settings = replace(settings, timeout=min(settings.timeout or _TEST_TIMEOUT, _TEST_TIMEOUT))
             with client_of(settings) as client:
                 accounts = client.describe_application()

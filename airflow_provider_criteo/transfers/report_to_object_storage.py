@@ -13,7 +13,7 @@ from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
-from airflow_provider_criteo.api.quota import MINUTE, REPORTING_CALLS_PER_MINUTE
+from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
@@ -23,6 +23,8 @@ from airflow_provider_criteo.utils.polling import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+_DEFAULT_POOL = "default_pool"  # airflow.models.pool.Pool.DEFAULT_POOL_NAME
 
 
 class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesReportFile):
@@ -43,8 +45,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of the report type's default (templated).
     :param poke_interval: seconds between two polls, at least 5.
-    :param timeout: seconds of the whole wait for the job, and of that for the quota before it; ``execution_timeout``
-        bounds them, too.
+    :param timeout: seconds of the whole wait, for the quota and for the job; ``execution_timeout`` bounds it, too.
     :param deferrable: wait without a worker; default from ``[operators] default_deferrable``.
     :return: the destination's URL. Under the key ``report_file`` what ``DownloadReportOperator`` gives.
     :raises InvalidInputError: an argument cannot be right.
@@ -91,15 +92,15 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             raise QuotaError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
         with closing(self.hook):
             if carried.get("job"):
-                return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline)
-            return self._export(context, deadline)
+                return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline, had_turn=True)
+            return self._export(context, deadline, had_turn=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Download, or end the task as the trigger's event says."""
         with closing(self.hook), as_task_exceptions(self.criteo_conn_id):
             job = job_of(event)
             require_file(job)
-            return self._downloaded(context, job, Deadline.of(self))
+            return self._downloaded(context, job, Deadline.of_event(event) or Deadline.of(self), had_turn=True)
 
     def _asked(self, context: Context) -> dict[str, Any] | None:
         """The attributes, where a table needs them."""
@@ -110,26 +111,26 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         """A deferrable task never sleeps on a worker for the quota."""
         return 0.0 if self.deferrable else None
 
-    def _export(self, context: Context, deadline: Deadline) -> str:
+    def _export(self, context: Context, deadline: Deadline, *, had_turn: bool = False) -> str:
         try:
             job = self.created_job(context, self._quota_wait)
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self._defer_to_queue("create", deadline, error)
-        return self._downloaded(context, self._waited_for(job), deadline)
+            self._defer_to_queue("create", deadline, error, had_turn=had_turn)
+        called_at = None if had_turn else CLOCK.now()
+        return self._downloaded(context, self._waited_for(job, deadline, called_at), deadline)
 
-    def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline) -> str:
+    def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline, *, had_turn: bool = False) -> str:
         try:
             return self.download(context, job.report_id, job, self._quota_wait, self._asked(context))
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self._defer_to_queue("download", deadline, error, job=job)
+            self._defer_to_queue("download", deadline, error, job=job, had_turn=had_turn)
 
-    def _waited_for(self, job: ReportJob) -> ReportJob:
+    def _waited_for(self, job: ReportJob, deadline: Deadline, called_at: float | None) -> ReportJob:
         """The job when it is done; a deferrable task goes to the triggerer until then."""
-        deadline = Deadline.of(self)
         wait = Wait(
             job.report_id,
             poll_interval=self.poke_interval,
@@ -143,7 +144,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             wait_seconds = wait.saw(job)
             while wait_seconds:
                 if self.deferrable:
-                    self.defer_until_done(job.report_id, wait_seconds, deadline, then_download=True)
+                    options = {"then_download": True, "called_at": called_at}
+                    self.defer_until_done(job.report_id, wait_seconds, deadline, **options)
                 CLOCK.sleep(wait_seconds)
                 wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
         assert wait.job is not None
@@ -152,12 +154,21 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
     # Deferrable
 
     def _is_beyond_first_window(self, context: Context) -> bool:
-        """Whether one window of the quota has no call for so many mapped tasks: then a try would be refused."""
+        """Whether one window of the quota has no call for so many mapped tasks: then a try would be refused.
+
+        A pool of the user's own is taken for the bound of what is under way at once, as ``docs/scaling.md`` advises.
+        """
         index = getattr(context.get("ti"), "map_index", -1)
-        return isinstance(index, int) and index >= REPORTING_CALLS_PER_MINUTE
+        return self.pool == _DEFAULT_POOL and isinstance(index, int) and index >= self.hook.settings.quota
 
     def _defer_to_queue(
-        self, call: str, deadline: Deadline, error: RateLimitError | None = None, job: ReportJob | None = None
+        self,
+        call: str,
+        deadline: Deadline,
+        error: RateLimitError | None = None,
+        job: ReportJob | None = None,
+        *,
+        had_turn: bool = False,
     ) -> NoReturn:
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
 
@@ -176,6 +187,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
                 limit=error.limit if error is not None else None,
                 refused_until=now + reset_in if error is not None else None,
                 carried={"deadline": deadline.to_json(), "job": job.to_json() if job else None},
+                had_turn=had_turn,
             ),
             method_name="execute_in_turn",
             timeout=deadline.trigger_timeout(),

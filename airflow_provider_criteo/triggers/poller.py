@@ -68,17 +68,26 @@ class ConnectionPoller:
                 raise
         return await self.get_report_job(report_id, report_type, api_version, due)
 
-    async def turn(self, call: Call, due: float, refused: RateLimit | None = None) -> None:
+    async def turn(self, call: Call, due: float, refused: RateLimit | None = None, *, had_turn: bool = False) -> None:
         """Wait until a worker may make a call, and take it out of the quota.
 
         :param due: epoch seconds since when the call waits.
         :param refused: what Criteo said when it refused the call.
+        :param had_turn: whether the call that was refused had its turn.
         :raises UnavailableError: the connection cannot be looked up.
         """
         await self._current_client()
         if refused is not None:
-            self._queue.refused(refused)
+            self._queue.refused(refused, expected=not had_turn)
         await self._queue.turn(call, due)
+
+    async def was_made(self, seconds_ago: float) -> None:
+        """A worker made a call without a turn; the others of its kind are not known here.
+
+        :raises UnavailableError: the connection cannot be looked up.
+        """
+        await self._current_client()
+        self._queue.was_made(seconds_ago)
 
     async def _in_thread(
         self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None
@@ -143,7 +152,7 @@ class ConnectionPoller:
             log.info("Connection %r has changed; following it", self._conn_id)
             self._client.close()
         self._settings, self._client = settings, client
-        self._queue.follow(Pace(settings.calls_per_minute, clock=self._time))
+        self._queue.follow(Pace(settings.calls_per_minute, documented=settings.quota, clock=self._time))
 
     async def _mask_new_secrets(self) -> None:
         while self._new_secrets:

@@ -57,11 +57,19 @@ class TurnQueue:
                 self.let_go()
             raise
 
-    def refused(self, rate: RateLimit) -> None:
-        """A call of a worker's was answered 429."""
+    def refused(self, rate: RateLimit, *, expected: bool) -> None:
+        """A call of a worker's was answered 429.
+
+        :param expected: whether it was made without a turn.
+        """
         if self._pace is not None:
-            self._pace.refused(rate)
+            self._pace.refused(rate, expected=expected)
             self.let_go()
+
+    def was_made(self, seconds_ago: float) -> None:
+        """A worker made a call without a turn."""
+        if self._pace is not None:
+            self._pace.was_made(seconds_ago)
 
     def let_go(self) -> None:
         """Give as many turns as the pace allows; come back when it allows the next."""

@@ -28,6 +28,7 @@ class QuotaTurnTrigger(BaseTrigger):
     :param limit: calls a window, where Criteo told it when it refused the call.
     :param refused_until: when a call may be made again, epoch seconds, where Criteo told it.
     :param carried: given back in the event.
+    :param had_turn: whether the call that was refused had its turn.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class QuotaTurnTrigger(BaseTrigger):
         limit: int | None = None,
         refused_until: float | None = None,
         carried: dict[str, Any] | None = None,
+        had_turn: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.call = call
@@ -48,6 +50,7 @@ class QuotaTurnTrigger(BaseTrigger):
         self.limit = limit
         self.refused_until = refused_until
         self.carried = carried
+        self.had_turn = had_turn
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -61,6 +64,7 @@ class QuotaTurnTrigger(BaseTrigger):
                 "limit": self.limit,
                 "refused_until": self.refused_until,
                 "carried": self.carried,
+                "had_turn": self.had_turn,
             },
         )
 
@@ -78,7 +82,8 @@ class QuotaTurnTrigger(BaseTrigger):
         with poller_module.use_poller(self.criteo_conn_id) as poller:
             while True:
                 try:
-                    await poller.turn(poller_module.Call[self.call.upper()], self.due, self._refusal())
+                    call = poller_module.Call[self.call.upper()]
+                    await poller.turn(call, self.due, self._refusal(), had_turn=self.had_turn)
                     return
                 except UnavailableError as error:
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)

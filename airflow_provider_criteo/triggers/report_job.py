@@ -39,6 +39,7 @@ class ReportJobTrigger(BaseTrigger):
     :param started: when the task began to wait, epoch seconds; now where None.
     :param of_execution: whether ``end_time`` is that of the task's ``execution_timeout``.
     :param then_download: whether the worker is to be woken when the quota allows the download.
+    :param called_at: when the task itself made a call without a turn in the queue, epoch seconds, where it did.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ReportJobTrigger(BaseTrigger):
         started: float | None = None,
         of_execution: bool = False,
         then_download: bool = False,
+        called_at: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.report_id = report_id
@@ -69,6 +71,7 @@ class ReportJobTrigger(BaseTrigger):
         self.started = started
         self.of_execution = of_execution
         self.then_download = then_download
+        self.called_at = called_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -87,6 +90,7 @@ class ReportJobTrigger(BaseTrigger):
                 "started": self.started,
                 "of_execution": self.of_execution,
                 "then_download": self.then_download,
+                "called_at": self.called_at,
             },
         )
 
@@ -95,6 +99,7 @@ class ReportJobTrigger(BaseTrigger):
         poller_module = await asyncio.to_thread(load_poller)
         with poller_module.use_poller(self.criteo_conn_id) as poller:
             try:
+                await self._tell_of_call(poller)
                 with as_task_exceptions(self.criteo_conn_id):
                     job = await self._done(poller)
                 payload: dict[str, Any] = {"outcome": "ended", "job": job.to_json()}
@@ -107,7 +112,14 @@ class ReportJobTrigger(BaseTrigger):
             except TimeoutError as error:
                 payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
         waited(CLOCK.now() - (self.started or CLOCK.now()))
-        yield TriggerEvent({**payload, "report_id": self.report_id})
+        wait = {"started": self.started, "end_time": self.end_time, "of_execution": self.of_execution}
+        yield TriggerEvent({**payload, "report_id": self.report_id, "wait": wait})
+
+    async def _tell_of_call(self, poller: Any) -> None:
+        """A connection that cannot be looked up is for the first poll to tell of."""
+        if self.called_at is not None:
+            with suppress(CriteoError):
+                await poller.was_made(CLOCK.now() - self.called_at)
 
     async def _turn_of_download(self, poller: Any, call: Any) -> None:
         """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT, REPORTING_CALLS_PER_MINUTE
 from airflow_provider_criteo.api.reports import API_VERSIONS, choices
 from airflow_provider_criteo.exceptions import InvalidInputError, UnavailableError
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -61,6 +62,13 @@ class ConnectionSettings:
     def secrets(self) -> tuple[str, ...]:
         """What must never be seen."""
         return tuple(secret for secret in (self.client_secret, self.refresh_token) if secret)
+
+    @property
+    def quota(self) -> int:
+        """Calls a minute, as far as they are known without a call: what the user says, or Criteo documents."""
+        is_of_accounts = self.grant_type == "refresh_token"
+        documented = CALLS_PER_MINUTE_OF_AN_ACCOUNT if is_of_accounts else REPORTING_CALLS_PER_MINUTE
+        return self.calls_per_minute or documented
 
     @classmethod
     def from_connection(cls, connection: Connection) -> ConnectionSettings:

@@ -44,6 +44,14 @@ class Deadline:
         """The deadline that ``to_json`` made, if there is one."""
         return cls(**value) if value else None
 
+    @classmethod
+    def of_event(cls, event: dict[str, Any] | None) -> Deadline | None:
+        """The deadline of the wait that a ``ReportJobTrigger``'s event ends; none before the event told it."""
+        wait = (event or {}).get("wait") or {}
+        if wait.get("started") is None:
+            return None
+        return cls(wait["started"], wait["end_time"] - wait["started"], wait["of_execution"])
+
     def to_json(self) -> dict[str, Any]:
         """The deadline as plain JSON values."""
         return asdict(self)
