@@ -125,7 +125,7 @@ def convert(
 
 
 def convert_with(
-    source: File,
+    source: File | Sequence[File],
     destination: File,
     options: TableOptions,
     *,
