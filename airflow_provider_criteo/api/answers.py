@@ -1,8 +1,6 @@
-"""What a reply of Criteo's means: bytes and headers in, a job or an exception out. No socket, no clock.
+"""A reply of Criteo's, read: its JSON, the problems in it, its quota, the status that it means. No socket, no clock.
 
-The rules per report type are fields of its row; the status table is that of
-https://developers.criteo.com/criteo-apis/docs/api-error-codes, the words of jobs those of the status models in
-Criteo's OpenAPI specifications.
+What it means as an error is in ``error_codes``, the job in it in ``job_answers``.
 """
 
 from __future__ import annotations
@@ -12,70 +10,19 @@ import json as jsonlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_criteo.api.exceptions import (
-    AuthenticationError,
-    CriteoApiError,
-    CriteoError,
-    PermissionDeniedError,
-    RateLimitError,
-    ReportExpiredError,
-    ReportJobFailedError,
-    ReportJobNotFoundError,
-    ReportNotReadyError,
-    TransientError,
-    ValidationError,
-    VersionRetiredError,
-)
-from airflow_provider_criteo.api.models import (
-    JobState,
-    Problem,
-    RateLimit,
-    ReportJob,
-    bounded,
-    moment,
-    one_line,
-    problems_from_json,
-    shortened,
-)
+from airflow_provider_criteo.api.models import Problem, RateLimit, bounded, one_line, problems_from_json, shortened
 from airflow_provider_criteo.api.quota import rate_limit_of
-from airflow_provider_criteo.api.reports import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
 _LONGEST_BODY_READ = 64 * 1024
-_LONGEST_MESSAGE = 2_000
-_LONGEST_STATUS = 100
-_ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
-_JOB_CODE = re.compile(
-    r"^(?:export|report|insight|catalog|request|job)s?(?:already|is|was)*"
-    r"(?P<end>notfound|expired|failed|failure|invalidated|notready|pending|lost)$"
-)
-_RETIRED_CODES = frozenset({"endpointdeprecated", "versiondeprecated", "versionnotsupported", "versionretired"})
 _STATUS_OF_TYPE = {"quota": 429, "availability": 503, "authentication": 401}
 """A problem's type wins over the HTTP status where the two differ."""
-_STATUS_OF_TYPE_ON_SUCCESS = {**_STATUS_OF_TYPE, "access-control": 403, "authorization": 403, "unknown": 503}
-_PASSING_STATUSES = frozenset({407, 408, 425})
-MAY_EXIST = (
-    "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job for the same "
-    "request for a while."
-)
+_STATUS_OF_TYPE_ON_SUCCESS = {**_STATUS_OF_TYPE, "access-control": 403, "authorization": 403, "unknown": 500}
 
 Redact = Callable[[str], str]
-
-
-class Call(str, Enum):
-    """The three calls of an export."""
-
-    CREATE = "create"
-    STATUS = "status"
-    DOWNLOAD = "download"
-
-
-# A reply
 
 
 def redacted(value: Any, redact: Redact) -> Any:
@@ -127,8 +74,7 @@ class Answer:
         """The reply's ``errors``, without secrets; of a status that is an error, whatever the body says."""
         if not self.is_success:
             return self.problems_of_error
-        found = self.json.get("errors") if isinstance(self.json, dict) else None
-        return problems_from_json(redacted(found, self.redact))
+        return self._listed("errors")
 
     @cached_property
     def problems_of_error(self) -> tuple[Problem, ...]:
@@ -150,8 +96,11 @@ class Answer:
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """The reply's ``warnings``, without secrets."""
-        found = self.json.get("warnings") if isinstance(self.json, dict) else None
-        return problems_from_json(redacted(found, self.redact))
+        return self._listed("warnings")
+
+    def _listed(self, name: str) -> tuple[Problem, ...]:
+        found = self.json.get(name) if isinstance(self.json, dict) else None
+        return problems_from_json(redacted(found, self.redact)) if found else ()
 
     @cached_property
     def rate_limit(self) -> RateLimit:
@@ -217,282 +166,3 @@ def _words(text: str) -> str:
         return text
     visible = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
     return html.unescape(visible)
-
-
-# What it means
-
-
-def job_code(problems: tuple[Problem, ...]) -> str | None:
-    """What the problems' codes say of the job itself: ``notfound``, ``expired``, ``notready`` ...
-
-    Criteo spells codes with more and with fewer hyphens (``export-alreadyexpired``, ``export-already-expired``).
-    """
-    for problem in problems:
-        found = _JOB_CODE.match(_letters(problem.code))
-        if found:
-            return found.group("end")
-    return None
-
-
-def _letters(code: str) -> str:
-    return re.sub(r"[^a-z]", "", code.lower())
-
-
-def is_retired_route(answer: Answer) -> bool:
-    """Whether Criteo does not serve the route any more, as far as the answer tells: it has no word of the job."""
-    return answer.meant_status in (404, 410) and job_code(answer.problems) is None
-
-
-def shows_service(answer: Answer) -> bool:
-    """Whether the answer shows that the route is in service: a success, or a word of the job."""
-    return (answer.is_success and not answer.problems) or job_code(answer.problems) is not None
-
-
-def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
-    """The job that a create's answer speaks of.
-
-    :raises CriteoError: what the answer means instead.
-    """
-    _require_success(answer, Call.CREATE, row, "", request)
-    report_id = report_id_in(answer.json, row)
-    if answer.problems:
-        raise _error_in_envelope(answer, f"{request} (report job {report_id})" if report_id else request)
-    if report_id is None:
-        raise TransientError(
-            answer.status_code,
-            (),
-            request,
-            reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
-            advice=MAY_EXIST,
-        )
-    job = job_in(answer, row, report_id)
-    require_file(job)
-    return job
-
-
-def described_job(answer: Answer, row: ReportType, report_id: str, request: str) -> ReportJob:
-    """The job as a status call's answer describes it, whatever its state.
-
-    :raises CriteoError: what the answer means instead.
-    """
-    _require_success(answer, Call.STATUS, row, report_id, request)
-    if not isinstance(answer.json, dict):
-        raise TransientError(answer.status_code, (), request, reason="the reply is no JSON object")
-    job = job_in(answer, row, report_id)
-    if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
-        raise _told_by_code(job, answer, row, request) or _error_in_envelope(answer, request)
-    return job
-
-
-def require_file(job: ReportJob) -> bool:
-    """Whether the job is done, so that there is a file.
-
-    :raises ReportJobFailedError: it ended without one.
-    """
-    if job.state is JobState.FAILED:
-        raise ReportJobFailedError(job)
-    if job.state is JobState.EXPIRED:
-        raise ReportExpiredError(job)
-    return job.state is JobState.DONE
-
-
-def error_for(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> CriteoError:
-    """The exception that an answer other than success means."""
-    status, problems = answer.meant_status, answer.problems
-    job = ReportJob(report_id, row.id, str(status), JobState.UNKNOWN, problems=problems)
-    speaks_for_itself = status >= 500 or status in (401, 429)
-    told = None if call is Call.CREATE or speaks_for_itself else _told_by_code(job, answer, row, request)
-    if told is not None:
-        return told
-    general = _error_of_status(status, answer, request)
-    if general is not None:
-        return general
-    if answer.is_markup and not (call is Call.CREATE and is_retired_route(answer)):
-        return _refusal(answer, request)
-    if call is not Call.CREATE and status in row.lost_job_statuses and not _names_retirement(problems):
-        return _lost(row.lost_job_statuses[status], job, row, request)
-    if status in (404, 410):
-        return _retired(row, answer, request)
-    return _refusal(answer, request)
-
-
-def error_of_list(answer: Answer, request: str) -> CriteoError:
-    """The exception that the answer to a call means that is not about a report."""
-    if answer.is_success:
-        return _error_in_envelope(answer, request)
-    general = _error_of_status(answer.meant_status, answer, request)
-    if general is None and answer.status_code in (404, 410) and not answer.is_markup:
-        reason = "Criteo does not serve this route"
-        return VersionRetiredError(answer.status_code, answer.problems, request, reason=reason)
-    return general or _refusal(answer, request)
-
-
-def _refusal(answer: Answer, request: str) -> CriteoApiError:
-    told, problems = answer.status_code, answer.problems
-    if answer.is_markup or told < 400:
-        return TransientError(told, problems, request, reason=_reason_of_fault(answer))
-    if told == 403:
-        return PermissionDeniedError(told, problems, request, reason="the application may not do this")
-    return ValidationError(told, problems, request, reason="Criteo does not accept the request")
-
-
-def _error_of_status(status: int, answer: Answer, request: str) -> CriteoApiError | None:
-    """The error of a status that means the same for every call."""
-    told = answer.status_code
-    if status == 401:
-        reason = "Criteo accepts no token of this application"
-        return AuthenticationError(told, answer.problems, request, reason=reason)
-    if status == 429:
-        return RateLimitError.from_rate(answer.rate_limit, answer.problems, request, status_code=told)
-    if status >= 500 or status in _PASSING_STATUSES:
-        return TransientError(
-            told,
-            answer.problems,
-            request,
-            reason=_reason_of_fault(answer),
-            sent=told != 503,  # a service that is not available has not taken the request
-            retry_after=answer.rate_limit.reset_in,
-        )
-    return None
-
-
-def _error_in_envelope(answer: Answer, request: str) -> CriteoApiError:
-    """The exception for ``errors`` in a reply whose HTTP status says success."""
-    told, problems, reason = answer.status_code, answer.problems, "the reply carries errors"
-    match answer.meant_status:
-        case 401:
-            return AuthenticationError(told, problems, request, reason=reason)
-        case 403:
-            return PermissionDeniedError(told, problems, request, reason=reason)
-        case 429:
-            return RateLimitError.from_rate(answer.rate_limit, problems, request, status_code=told)
-        case 503:
-            return TransientError(told, problems, request, reason=reason)
-    return ValidationError(told, problems, request, reason=reason)
-
-
-def _require_success(answer: Answer, call: Call, row: ReportType, report_id: str, request: str) -> None:
-    lost = call is not Call.CREATE and answer.status_code in row.lost_job_statuses
-    if not answer.is_success or lost:
-        raise error_for(answer, call, row, report_id, request)
-
-
-def _names_retirement(problems: tuple[Problem, ...]) -> bool:
-    return any(_letters(problem.code) in _RETIRED_CODES for problem in problems)
-
-
-def _told_by_code(job: ReportJob, answer: Answer, row: ReportType, request: str) -> CriteoError | None:
-    """What the codes say has become of the job; None where they do not speak of it."""
-    end = job_code(answer.problems)
-    status = answer.status_code
-    word = next((problem.code for problem in answer.problems if job_code((problem,))), job.status)
-    if end == "notfound":
-        return _not_found(row, answer.problems, status, request)
-    if end in ("expired", "lost"):
-        return ReportExpiredError(job.with_status(JobState.EXPIRED, word), status, request)
-    if end in ("failed", "failure", "invalidated"):
-        return ReportJobFailedError(job.with_status(JobState.FAILED, word))
-    if end in ("notready", "pending"):
-        return ReportNotReadyError(status, answer.problems, request, reason="the report is not ready")
-    return None
-
-
-def _lost(lost: LostJob, job: ReportJob, row: ReportType, request: str) -> CriteoError:
-    status = int(job.status)
-    if lost is LostJob.EXPIRED:
-        return ReportExpiredError(job.with_status(JobState.EXPIRED, f"expired (HTTP {status})"), status, request)
-    return _not_found(row, job.problems, status, request)
-
-
-def _not_found(row: ReportType, problems: tuple[Problem, ...], status: int, request: str) -> ReportJobNotFoundError:
-    reason = f"Criteo does not know this job (asked for as {row.id})"
-    return ReportJobNotFoundError(status, problems, request, reason=reason)
-
-
-def _retired(row: ReportType, answer: Answer, request: str) -> VersionRetiredError:
-    return VersionRetiredError(
-        answer.status_code,
-        answer.problems,
-        request,
-        reason="Criteo does not serve this route",
-        advice=(
-            f"set api_version, on the connection or the operator, to another version that serves {row.id}: "
-            f"{', '.join(row.versions)}"
-            + (" - or mend account_id, which is part of the path." if row.needs_account_id else ".")
-        ),
-    )
-
-
-def _reason_of_fault(answer: Answer) -> str:
-    if answer.is_markup:
-        return "the reply is a web page, not Criteo's API"
-    if answer.status_code < 400:
-        return "the reply is not what was asked for"
-    return "a passing fault"
-
-
-# The job in it
-
-
-def report_id_in(reply: object, row: ReportType) -> str | None:
-    """The job's id in a reply, wherever its family or its documentation puts it."""
-    for path in row.id_fields:
-        value = reply
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            return one_line(str(value))
-    return None
-
-
-def job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
-    """Read the job out of a create's or status call's reply.
-
-    A status that is missing, null or no text is ``UNKNOWN``, and so is a word that is not known.
-    """
-    attributes = _attributes(answer.json)
-    word = attributes.get("status")
-    status = one_line(word) if isinstance(word, str) else ""
-    message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
-    return ReportJob(
-        report_id=report_id,
-        report_type=row.id,
-        # Cut after it is redacted: a part of a secret is not recognized.
-        status=shortened(answer.redact(status), _LONGEST_STATUS) or "(no status)",
-        state=row.state(status),
-        message=shortened(answer.redact(one_line(message)), _LONGEST_MESSAGE),
-        problems=answer.problems,
-        warnings=answer.warnings,
-        row_count=_first_count(attributes.get("rowCount"), _rows_in(message)),
-        size_bytes=_count(attributes.get("fileSizeBytes")),
-        md5=_checksum(attributes.get("md5CheckSum") or attributes.get("md5Checksum")),
-        created_at=moment(attributes.get("createdAt")),
-        expires_at=moment(attributes.get("expiresAt")),
-    )
-
-
-def _attributes(reply: object) -> Mapping[str, Any]:
-    data = reply.get("data") if isinstance(reply, Mapping) else None
-    attributes = data.get("attributes") if isinstance(data, Mapping) else None
-    if isinstance(attributes, Mapping):
-        return attributes
-    return reply if isinstance(reply, Mapping) and "data" not in reply else {}
-
-
-def _rows_in(message: str) -> int | None:
-    found = _ROWS_IN_MESSAGE.search(message)
-    return int(found.group(1)) if found else None
-
-
-def _first_count(*counts: object) -> int | None:
-    return next((count for count in map(_count, counts) if count is not None), None)
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _checksum(value: object) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None

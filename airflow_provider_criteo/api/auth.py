@@ -24,6 +24,7 @@ from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import http
 from airflow_provider_criteo.api.answers import Answer, Redact
+from airflow_provider_criteo.api.error_codes import error_of_status
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
@@ -47,6 +48,7 @@ _READS_OF_A_REFUSED_TOKEN = 3
 _SHORTEST_SECRET = 5
 """As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
 _CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
+_NOT_CRITEO = "this is not the answer of Criteo's token endpoint"
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
 Mask = Callable[[str], None]
@@ -285,29 +287,23 @@ class TokenFetch:
 
 def _token_error(answer: Answer, request: str) -> CriteoApiError | None:
     # RFC 6749, section 5.2: an error has a code under "error", whatever the HTTP status.
-    status, problems = answer.status_code, answer.problems_of_error
-    code = problems[0].code if problems else ""
     if answer.is_success and not _carries_error(answer.json):
         return None
-    if status == 429:
-        return RateLimitError.from_rate(answer.rate_limit, problems, request)
-    if status >= 500 or status in (408, 425) or code in _PASSING_ERRORS:
-        return TransientError(
-            status, problems, request, reason="no token could be had", retry_after=answer.rate_limit.reset_in
-        )
-    if answer.is_markup:
-        reason = "the reply is a web page, not the answer of Criteo's token endpoint"
+    status, problems = answer.status_code, answer.problems_of_error
+    general = error_of_status(answer, request)
+    if isinstance(general, (RateLimitError, TransientError)):
+        return general
+    if problems and problems[0].code in _PASSING_ERRORS:
+        wait = answer.rate_limit.reset_in
+        return TransientError(status, problems, request, reason="no token could be had", retry_after=wait)
+    if answer.is_markup or not (answer.is_success or status in (400, 401, 403, 404, 405, 410)):
         advice = f"{_CHECK_HOST} Else let the task retry."
-        return TransientError(status, problems, request, reason=reason, advice=advice)
-    if status in (400, 401, 403) or answer.is_success:
-        reason = "Criteo does not accept the credentials"
-        if answer.json is None:
-            reason = "this is not the answer of Criteo's token endpoint"
-        return AuthenticationError(status, problems, request, reason=reason)
+        return TransientError(status, problems, request, reason=_NOT_CRITEO, advice=advice)
     if status in (404, 405, 410):
         reason = "there is no token endpoint at this host"
         return AuthenticationError(status, problems, request, reason=reason, advice=_CHECK_HOST)
-    return TransientError(status, problems, request, reason="this is not the answer of Criteo's token endpoint")
+    reason = _NOT_CRITEO if answer.json is None else "Criteo does not accept the credentials"
+    return AuthenticationError(status, problems, request, reason=reason)
 
 
 def _carries_error(reply: object) -> bool:
@@ -331,31 +327,27 @@ class BearerAuth(AuthBase):
         if _origin(request.url or "") != self._origin:
             request.headers.pop("Authorization", None)
             return request
-        token = self._source.token(self._fetch)
-        request.headers["Authorization"] = f"Bearer {token}"
-        request.hooks["response"].append(self._renew_once(token))
+        request.headers["Authorization"] = f"Bearer {self._source.token(self._fetch)}"
+        request.hooks["response"].append(self._renew_once)
         return request
 
     def renew(self) -> None:
         """Get a new token: Criteo has refused the present one otherwise than by a 401."""
         self._source.token(self._fetch, rejected=self._source.token(self._fetch))
 
-    def _renew_once(self, rejected: str) -> Callable[..., requests.Response]:
-        def on_response(response: requests.Response, **kwargs: Any) -> requests.Response:
-            # requests calls the hooks of a request for where it was redirected to, too.
-            elsewhere = _origin(response.request.url or "") != self._origin
-            if response.status_code != 401 or response.history or elsewhere:
-                return response
-            response.close()
-            token = self._source.token(self._fetch, rejected=rejected)
-            again = response.request.copy()
-            again.headers["Authorization"] = f"Bearer {token}"
-            second: requests.Response = response.connection.send(again, **kwargs)
-            second.history.append(response)
-            second.request = again
-            return second
-
-        return on_response
+    def _renew_once(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        # requests calls the hooks of a request for where it was redirected to, too.
+        elsewhere = _origin(response.request.url or "") != self._origin
+        if response.status_code != 401 or response.history or elsewhere:
+            return response
+        response.close()
+        rejected = response.request.headers["Authorization"].removeprefix("Bearer ")
+        again = response.request.copy()
+        again.headers["Authorization"] = f"Bearer {self._source.token(self._fetch, rejected=rejected)}"
+        second: requests.Response = response.connection.send(again, **kwargs)
+        second.history.append(response)
+        second.request = again
+        return second
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -6,22 +6,30 @@ https://developers.criteo.com/criteo-apis/docs/versioning-policy and the pages t
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
 import requests
 
-from airflow_provider_criteo.api import answers, http
-from airflow_provider_criteo.api.answers import Answer, Call
+from airflow_provider_criteo.api import http
+from airflow_provider_criteo.api.accounts import (
+    ADVERTISERS,
+    RETAIL_MEDIA_ACCOUNTS,
+    AccountList,
+    AccountPage,
+    account_page,
+    account_versions,
+    all_accounts,
+    seen_accounts,
+)
+from airflow_provider_criteo.api.answers import Answer
 from airflow_provider_criteo.api.attributes import (
     Attributes,
     as_json,
@@ -33,43 +41,29 @@ from airflow_provider_criteo.api.attributes import (
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
 from airflow_provider_criteo.api.dates import doubtful_days
 from airflow_provider_criteo.api.download import receive
-from airflow_provider_criteo.api.exceptions import (
-    CriteoError,
-    PermissionDeniedError,
-    ReportNotReadyError,
-    TransientError,
-)
+from airflow_provider_criteo.api.error_codes import error_for
+from airflow_provider_criteo.api.exceptions import ReportNotReadyError, TransientError
 from airflow_provider_criteo.api.files import new_file
+from airflow_provider_criteo.api.job_answers import MAY_EXIST, created_job, described_job, require_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
-from airflow_provider_criteo.api.reports import (
-    CHANNELS,
-    CURRENT_VERSION,
-    DEFAULT_REPORT_TYPE,
-    NEXT_VERSION,
-    PREVIEW_VERSION,
-    VERSION_ENDS,
-    ReportType,
-    get_report_type,
-)
+from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, ReportType, get_report_type
 from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry, Sleep
+from airflow_provider_criteo.api.versions import ServedVersions, warn_once
 
 log = logging.getLogger(__name__)
 
+IsFile = Callable[[requests.Response], bool]
+
 DEFAULT_TIMEOUT = 60.0
 LONGEST_CONNECT = 10.0
-_DAYS_OF_WARNING = 90
-_ACCOUNTS_PER_PAGE = 100
-NO_ACCOUNTS = "the application sees no account: nobody has given it consent, or consent was withdrawn"
-
-_told_once: set[tuple[str, ...]] = set()
+_JSON = {"Content-Type": "application/json"}
+_ANY_FILE = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
-def _warn_once(*key: str, message: str) -> None:
-    if key not in _told_once:
-        _told_once.add(key)
-        log.warning("%s", message)
+def _never(response: requests.Response) -> bool:
+    return False
 
 
 class CriteoClient:
@@ -114,13 +108,12 @@ class CriteoClient:
         self.api_version = api_version
         self._sleep = sleep
         self._clock = clock
-        self._today = today
         self._timeout = (min(timeout, LONGEST_CONNECT), timeout)
         user_agent = http.user_agent(*products)
         self._source = token_source(Credentials(client_id, client_secret, grant_type, refresh_token), self.base_url)
         fetch = TokenFetch(self._timeout, user_agent, mask, refresh_tokens, sleep)
         self._auth = BearerAuth(self._source, fetch, self.base_url)
-        self._retired: set[tuple[str, str]] = set()
+        self._served = ServedVersions(today)
         self._last = threading.local()
         self.session = http.new_session()
         self.session.auth = self._auth
@@ -168,10 +161,9 @@ class CriteoClient:
         :raises CriteoApiError: Criteo refused.
         """
         row = get_report_type(report_type)
-        versions = self._versions(row, api_version)
+        versions = self._served.of(row, api_version or self.api_version)
         require_account_id(account_id, row)
         body = _create_body(parse_attributes(attributes), row, versions[0])
-        headers = {"Content-Type": "application/json"}
 
         def create() -> ReportJob:
             # A connection that was idle may be dead, and a POST on it lost without a trace: take a fresh one.
@@ -181,13 +173,17 @@ class CriteoClient:
                     row.id,
                     versions,
                     lambda version: row.create_url(version, account_id),
-                    method="POST",
+                    "POST",
                     data=body,
-                    headers=headers,
+                    headers=_JSON,
                 )
-                return answers.created_job(answer, row, request)
+                return created_job(answer, row, request)
             except TransientError as error:
-                raise (_may_exist(error) if error.sent else error) from None
+                if error.sent:
+                    raise TransientError(
+                        error.status_code, error.problems, error.request, reason=error.reason, advice=MAY_EXIST
+                    ) from None
+                raise
 
         job = Retry(quota_wait, again=lambda error: not error.sent, sleep=self._sleep).call(create)
         _log_warnings(job)
@@ -207,14 +203,14 @@ class CriteoClient:
         :raises CriteoError: a definitive answer other than the job's description.
         """
         row = get_report_type(report_type)
-        versions = self._versions(row, api_version)
+        versions = self._served.of(row, api_version or self.api_version)
         report_id = require_report_id(report_id)
         self._last.rate_limit = None
         answer, request = self._ask(
             row.id, versions, lambda version: row.status_url(version, report_id), about=f" (report job {report_id})"
         )
         try:
-            return answers.described_job(answer, row, report_id, request)
+            return described_job(answer, row, report_id, request)
         except ReportNotReadyError as error:
             return ReportJob(report_id, row.id, "not ready", JobState.PENDING, problems=error.problems)
 
@@ -266,12 +262,12 @@ class CriteoClient:
         :raises CriteoApiError: Criteo refused.
         """
         row = get_report_type(report_type)
-        versions = self._versions(row, api_version)
+        versions = self._served.of(row, api_version or self.api_version)
         report_id = require_report_id(report_id)
         retry = Retry(quota_wait, sleep=self._sleep)
         job = job or retry.call(lambda: self.get_report_job(report_id, report_type, api_version=api_version))
         _log_warnings(job)
-        if not answers.require_file(job):
+        if not require_file(job):
             request = f"GET {row.status_url(versions[0], report_id)}"
             reason = f"report job {report_id} ({row.id}) is {job.status}"
             raise ReportNotReadyError(200, job.problems, request, reason=reason)
@@ -296,21 +292,18 @@ class CriteoClient:
         )
 
     def _open_output(self, job: ReportJob, row: ReportType, versions: Sequence[str]) -> requests.Response:
-        opened: list[requests.Response] = []
+        def is_file(response: requests.Response) -> bool:
+            return 200 <= response.status_code < 300 and response.status_code not in row.lost_job_statuses
 
-        def ask(path: str, request: str) -> Answer:
-            response = self._sent("GET", path, request, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
-            if 200 <= response.status_code < 300 and response.status_code not in row.lost_job_statuses:
-                opened.append(response)
-                return Answer(response.status_code, response.headers, b"")
-            return self._read(response, request)
+        def call(version: str) -> tuple[Answer, tuple[str, requests.Response]]:
+            path = row.output_url(version, job.report_id)
+            answer, response = self._call("GET", path, f"GET {path}", is_file=is_file, headers=_ANY_FILE)
+            return answer, (f"GET {path}", response)
 
-        answer, request = self._in_service(
-            row.id, versions, lambda version: row.output_url(version, job.report_id), "GET", ask
-        )
-        if not opened:
-            raise answers.error_for(answer, Call.DOWNLOAD, row, job.report_id, request)
-        return opened[0]
+        answer, (request, response) = self._served.ask(row.id, versions, call)
+        if not is_file(response):
+            raise error_for(answer, row, request, job.report_id)
+        return response
 
     # Accounts
 
@@ -321,7 +314,7 @@ class CriteoClient:
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        return self._accounts(_ADVERTISERS)
+        return all_accounts(ADVERTISERS, self._account_page)
 
     def get_retail_media_accounts(self) -> list[dict[str, Any]]:
         """The Retail Media accounts that the application may read, with ``id``, ``name`` and what else Criteo tells.
@@ -330,188 +323,80 @@ class CriteoClient:
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        return self._accounts(_RETAIL_MEDIA_ACCOUNTS)
+        return all_accounts(RETAIL_MEDIA_ACCOUNTS, self._account_page)
 
     def describe_application(self) -> str:
         """Which accounts the application sees, e.g. ``"3 advertisers"``: one cheap call, at most two.
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        refused: CriteoError | None = None
-        for accounts in (_ADVERTISERS, _RETAIL_MEDIA_ACCOUNTS):
-            try:
-                page, total = self._account_page(accounts, 0)
-            except PermissionDeniedError as error:
-                refused = refused or error
-                continue
-            if page:
-                count = total or len(page)
-                return f"{count} {accounts.name if count > 1 else accounts.name[:-1]}"
-        raise refused or PermissionDeniedError(200, (), "GET " + _ADVERTISERS.path, reason=NO_ACCOUNTS)
+        return seen_accounts(self._account_page)
 
-    def _accounts(self, accounts: _Accounts) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for index in itertools.count():
-            page, total = self._account_page(accounts, index)
-            found += page
-            is_whole = len(page) < _ACCOUNTS_PER_PAGE if total is None else len(found) >= total
-            if is_whole or not page or not accounts.in_pages:
-                return found
-        raise AssertionError("itertools.count ends nowhere")
-
-    def _account_page(self, accounts: _Accounts, index: int) -> tuple[list[dict[str, Any]], int | None]:
-        """A page of accounts, and how many there are in all, where Criteo tells."""
-        query = f"?pageIndex={index}&pageSize={_ACCOUNTS_PER_PAGE}" if accounts.in_pages else ""
-        answer, request = self._ask(
-            accounts.name, self._account_versions(), lambda version: accounts.path.format(version=version) + query
-        )
-        if not answer.is_success or answer.problems:
-            raise answers.error_of_list(answer, request)
-        data = answer.json.get("data") if isinstance(answer.json, dict) else None
-        if not isinstance(data, list):
-            raise TransientError(answer.status_code, (), request, reason=f"the reply lists no {accounts.name}")
-        metadata = answer.json.get("metadata")
-        total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
-        page = [_account(item) for item in data if isinstance(item, dict)]
-        return page, total if isinstance(total, int) else None
-
-    def _account_versions(self) -> tuple[str, ...]:
-        if self.api_version is None:
-            return (CURRENT_VERSION, NEXT_VERSION)
-        return CHANNELS if self.api_version == PREVIEW_VERSION else (self.api_version,)
+    def _account_page(self, accounts: AccountList, index: int) -> AccountPage:
+        versions = account_versions(self.api_version)
+        answer, request = self._ask(accounts.name, versions, lambda version: accounts.url(version, index))
+        return account_page(answer, accounts, request)
 
     # One call
-
-    def _versions(self, row: ReportType, api_version: str | None) -> tuple[str, ...]:
-        """The version to ask in, and those to fall forward to when Criteo has retired it.
-
-        A version that was asked for is the only one; but experimental is the new name of preview.
-        """
-        asked = api_version or self.api_version
-        versions = [row.version(asked, self._today())]
-        if asked in (None, PREVIEW_VERSION):
-            while following := row.next_version(versions[-1], self._today()):
-                versions.append(following)
-        self._warn_of_end(versions)
-        return tuple(versions)
-
-    def _warn_of_end(self, versions: Sequence[str]) -> None:
-        end = VERSION_ENDS.get(versions[0])
-        if end is None or (end - self._today()).days > _DAYS_OF_WARNING:
-            return
-        lasting = [version for version in versions[1:] if VERSION_ENDS.get(version, date.max) > end]
-        _warn_once(
-            "end of version",
-            versions[0],
-            message=f"Criteo serves api_version {versions[0]!r} until {end}."
-            + (
-                f" The next one is {lasting[0]!r}: set api_version, on the connection or the operator."
-                if lasting
-                else ""
-            ),
-        )
-
-    def _in_service(
-        self,
-        route: str,
-        versions: Sequence[str],
-        url: Callable[[str], str],
-        method: str,
-        ask: Callable[[str, str], Answer],
-        about: str = "",
-    ) -> tuple[Answer, str]:
-        """Ask in the first version that Criteo serves: the one rule for versions that are retired.
-
-        A version is left for good only when another one has answered well.
-
-        :param route: what is asked, to remember the versions that no longer serve it.
-        :param versions: in order of preference.
-        :param about: what the request's name says beside method and path.
-        :return: the answer, and how messages name the request.
-        """
-        left = [version for version in versions if (route, version) not in self._retired] or [versions[-1]]
-        gone: list[str] = []
-        for version in left:
-            request = f"{method} {url(version)}{about}"
-            answer = ask(url(version), request)
-            if answer.meant_status == 401 != answer.status_code:
-                # The session renews a token that is refused with a 401; Criteo says so otherwise, too.
-                self._auth.renew()
-                answer = ask(url(version), request)
-            if not answers.is_retired_route(answer):
-                break
-            gone.append(version)
-        if gone and answers.shows_service(answer):
-            self._retired.update((route, version) for version in gone)
-            _warn_once(
-                "retired",
-                gone[0],
-                message=f"Criteo no longer serves this call on api_version {gone[0]!r}; it was made on {version!r}. "
-                f"Set api_version to {version!r}, on the connection or the operator.",
-            )
-        return answer, request
 
     def _ask(
         self,
         route: str,
         versions: Sequence[str],
-        url: Callable[[str], str],
-        *,
+        path: Callable[[str], str],
         method: str = "GET",
+        *,
         about: str = "",
         **options: Any,
     ) -> tuple[Answer, str]:
-        """Make a call and read its answer whole."""
+        """Ask in the first version that Criteo serves.
 
-        def ask(path: str, request: str) -> Answer:
-            return self._read(self._sent(method, path, request, **options), request)
+        :param path: of the call in a version.
+        :param about: what messages say of the request beside method and path.
+        :return: the answer, and how messages name the request.
+        """
 
-        return self._in_service(route, versions, url, method, ask, about)
+        def call(version: str) -> tuple[Answer, str]:
+            request = f"{method} {path(version)}{about}"
+            return self._call(method, path(version), request, **options)[0], request
 
-    def _sent(self, method: str, path: str, request: str, **options: Any) -> requests.Response:
+        return self._served.ask(route, versions, call)
+
+    def _call(
+        self, method: str, path: str, request: str, *, is_file: IsFile = _never, **options: Any
+    ) -> tuple[Answer, requests.Response]:
+        """Make a call; once more with a new token where Criteo refuses the present one otherwise than by a 401.
+
+        :param is_file: whether a reply's body is left to be read.
+        """
+        answer, response = self._exchange(method, path, request, is_file, options)
+        if answer.meant_status == 401 != answer.status_code:
+            self._auth.renew()
+            return self._exchange(method, path, request, is_file, options)
+        return answer, response
+
+    def _exchange(
+        self, method: str, path: str, request: str, is_file: IsFile, options: dict[str, Any]
+    ) -> tuple[Answer, requests.Response]:
+        redact = self._source.redact
+        url = self.base_url + path
         response = http.send(
-            self.session,
-            method,
-            self.base_url + path,
-            request=request,
-            timeout=self._timeout,
-            redact=self._source.redact,
-            **options,
+            self.session, method, url, request=request, timeout=self._timeout, redact=redact, **options
         )
         self._last.rate_limit = rate_limit_of(response.headers)
-        self._tell_of_deprecation(
-            f"{name}: {response.headers[name]}" for name in ("Deprecation", "Sunset") if response.headers.get(name)
-        )
-        return response
+        if is_file(response):
+            answer = Answer(response.status_code, response.headers, b"")
+        else:
+            answer = http.read(response, request, self._timeout, redact)
+        self._tell_of_deprecation(answer)
+        return answer, response
 
-    def _read(self, response: requests.Response, request: str) -> Answer:
-        answer = http.read(response, request, self._timeout, self._source.redact)
-        self._tell_of_deprecation(warning.gist for warning in answer.warnings if warning.type == "deprecation")
-        return answer
-
-    def _tell_of_deprecation(self, notices: Iterable[str]) -> None:
+    def _tell_of_deprecation(self, answer: Answer) -> None:
+        headers = (name for name in ("Deprecation", "Sunset") if answer.headers.get(name))
+        notices = [f"{name}: {answer.headers[name]}" for name in headers]
+        notices += [warning.gist for warning in answer.warnings if warning.type == "deprecation"]
         for notice in map(self._source.redact, notices):
-            _warn_once("deprecation", self.base_url, notice, message=f"Criteo announces a deprecation: {notice}")
-
-
-@dataclass(frozen=True)
-class _Accounts:
-    """A list of accounts: what it is of, where it is, and whether it comes in pages."""
-
-    name: str
-    path: str
-    in_pages: bool
-
-
-_ADVERTISERS = _Accounts("advertisers", "/{version}/advertisers/me", in_pages=False)
-_RETAIL_MEDIA_ACCOUNTS = _Accounts("Retail Media accounts", "/{version}/retail-media/accounts", in_pages=True)
-
-
-def _account(item: dict[str, Any]) -> dict[str, Any]:
-    """An account on one level; its id as text."""
-    attributes = item.get("attributes")
-    told = attributes if isinstance(attributes, dict) else {}
-    return {**told, "id": str(item.get("id", "")), "name": str(told.get("name") or told.get("advertiserName") or "")}
+            warn_once("deprecation", self.base_url, notice, message=f"Criteo announces a deprecation: {notice}")
 
 
 def _create_body(attributes: Attributes, row: ReportType, version: str) -> bytes:
@@ -522,12 +407,6 @@ def _create_body(attributes: Attributes, row: ReportType, version: str) -> bytes
     if row.resource_type:
         data["type"] = row.resource_type
     return json.dumps({"data": data}, allow_nan=False).encode()
-
-
-def _may_exist(error: TransientError) -> TransientError:
-    return TransientError(
-        error.status_code, error.problems, error.request, reason=error.reason, advice=answers.MAY_EXIST
-    )
 
 
 def _log_warnings(job: ReportJob) -> None:

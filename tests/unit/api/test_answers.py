@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_criteo.api import answers
-from airflow_provider_criteo.api.answers import Answer, Call
+from airflow_provider_criteo.api import error_codes, job_answers
+from airflow_provider_criteo.api.answers import Answer
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
@@ -27,6 +28,13 @@ from airflow_provider_criteo.api.exceptions import (
 )
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.reports import REPORT_TYPES
+
+
+class Call(Enum):
+    CREATE = "create"
+    STATUS = "status"
+    DOWNLOAD = "download"
+
 
 CREATE, STATUS, DOWNLOAD = Call
 POLLS = (STATUS, DOWNLOAD)
@@ -57,10 +65,10 @@ def meaning(reply: Answer, call: Call, report_type: str) -> ReportJob | CriteoEr
     row = REPORT_TYPES[report_type]
     try:
         if call is CREATE:
-            return answers.created_job(reply, row, REQUEST)
+            return job_answers.created_job(reply, row, REQUEST)
         if call is STATUS:
-            return answers.described_job(reply, row, "9", REQUEST)
-        return answers.error_for(reply, DOWNLOAD, row, "9", REQUEST)
+            return job_answers.described_job(reply, row, "9", REQUEST)
+        return error_codes.error_for(reply, row, REQUEST, "9")
     except CriteoError as error:
         return error
 
@@ -108,7 +116,7 @@ def test_a_problems_type_wins_over_the_http_status(status: int, type_: str, expe
         error = meaning(reply, call, MPO)
         assert isinstance(error, CriteoApiError)
         assert error.status_code == status  # what Criteo answered stays to be seen
-    assert not answers.is_retired_route(reply)
+    assert not error_codes.is_retired_route(reply)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +178,8 @@ def test_a_code_that_speaks_of_the_job_says_more_than_the_status(
 ) -> None:
     reply = answer(status, problem(code=code))
     is_meant(reply, expected, POLLS, FAMILIES)
-    assert not answers.is_retired_route(reply)
-    assert answers.shows_service(reply)
+    assert not error_codes.is_retired_route(reply)
+    assert error_codes.shows_service(reply)
     assert code in str(meaning(reply, STATUS, MPO))
 
 
@@ -201,7 +209,7 @@ def test_a_403_without_a_word_of_the_job_is_a_permission(code: str) -> None:
 def test_a_route_that_says_it_is_retired_is(status: int, code: str) -> None:
     reply = answer(status, problem(code=code))
     is_meant(reply, VersionRetiredError, Call, FAMILIES)
-    assert answers.is_retired_route(reply)
+    assert error_codes.is_retired_route(reply)
     error = str(meaning(reply, CREATE, "rm-campaigns"))
     assert "set api_version" in error
     assert "rm-campaigns: 2026-01, preview, experimental" in error
@@ -235,6 +243,29 @@ def test_a_503_was_not_taken_and_tells_when_to_come_back() -> None:
     other = meaning(answer(500, problem()), CREATE, MPO)
     assert isinstance(other, TransientError)
     assert (other.sent, other.retry_after) == (True, None)
+
+
+@pytest.mark.parametrize(("status", "sent"), [(200, False), (503, False), (408, True), (502, True), (504, True)])
+def test_a_service_that_is_not_available_has_not_taken_the_request_and_a_gateway_may_have(
+    status: int, sent: bool
+) -> None:
+    error = meaning(answer(status, problem(type="availability"), Retry_After="7"), CREATE, MPO)
+    assert isinstance(error, TransientError)
+    assert (error.sent, error.retry_after) == (sent, 7)
+
+
+def test_errors_beside_the_id_of_a_new_job_do_not_say_that_none_was_made() -> None:
+    reply = {"data": {"id": "9"}, **problem(type="availability")}
+    error = meaning(answer(200, reply), CREATE, "statistics")
+    assert isinstance(error, TransientError)
+    assert error.sent
+    assert "(report job 9)" in str(error)
+
+
+def test_an_error_of_an_unknown_kind_in_a_success_may_have_been_received() -> None:
+    error = meaning(answer(200, problem(type="unknown")), CREATE, MPO)
+    assert isinstance(error, TransientError)
+    assert error.sent
 
 
 def test_a_429_tells_its_quota() -> None:
@@ -294,13 +325,13 @@ def test_the_id_is_found_wherever_it_stands(place: str) -> None:
     for name in reversed(place.split(".")):
         body = {name: body}
     for family in FAMILIES:
-        assert answers.report_id_in(body, REPORT_TYPES[family]) == "a/b+c="
+        assert job_answers.report_id_in(body, REPORT_TYPES[family]) == "a/b+c="
 
 
 @pytest.mark.parametrize("wrong", [None, "", " ", True, [], {}, 1.5], ids=repr)
 def test_what_is_no_id_is_none(wrong: object) -> None:
-    assert answers.report_id_in({"data": {"id": wrong}}, REPORT_TYPES[MPO]) is None
-    assert answers.report_id_in({"data": {"id": wrong}, "exportId": "1"}, REPORT_TYPES[MPO]) == "1"
+    assert job_answers.report_id_in({"data": {"id": wrong}}, REPORT_TYPES[MPO]) is None
+    assert job_answers.report_id_in({"data": {"id": wrong}, "exportId": "1"}, REPORT_TYPES[MPO]) == "1"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +413,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
     job = meaning(reply, STATUS, MPO)
     assert isinstance(job, ReportJob)
     with pytest.raises(ReportJobFailedError) as raised:
-        answers.require_file(job)
+        job_answers.require_file(job)
     assert str(raised.value).splitlines() == [
         "Criteo report job 9 (mpo-realtime) ended as Failure: no file",
         "  [validation] invalid-timespan: Too long (traceId: 4f2c)",
@@ -392,7 +423,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
 
 @pytest.mark.parametrize(("word", "expected"), [("Done", True), ("Pending", False), ("odd", False), ("Unknown", False)])
 def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None:
-    assert answers.require_file(described(status=word)) is expected
+    assert job_answers.require_file(described(status=word)) is expected
 
 
 # Lists of accounts
@@ -413,7 +444,7 @@ def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None
     ],
 )
 def test_what_the_answer_to_a_list_of_accounts_means(reply: Answer, expected: type[CriteoError]) -> None:
-    assert type(answers.error_of_list(reply, REQUEST)) is expected
+    assert type(error_codes.error_of_list(reply, REQUEST)) is expected
 
 
 @pytest.mark.parametrize("call", Call)

@@ -302,6 +302,26 @@ def test_a_token_endpoint_under_a_used_up_quota(fresh_sandbox: Sandbox, make_cli
 
 
 @pytest.mark.parametrize(
+    ("status", "type_", "expected"),
+    [
+        (400, "quota", RateLimitError),
+        (401, "availability", TransientError),
+        (400, "authentication", AuthenticationError),
+        (407, "", TransientError),
+    ],
+)
+@responses.activate
+def test_a_token_answer_means_what_the_same_answer_to_any_call_does(
+    status: int, type_: str, expected: type[CriteoApiError]
+) -> None:
+    body = {"errors": [{"type": type_, "title": "Because"}]}
+    responses.post("https://api.criteo.com/oauth2/token", json=body, status=status, headers={"Retry-After": "7"})
+    with CriteoClient(f"{status}{type_}", "a-secret") as client, pytest.raises(expected, match="Because") as raised:
+        client.get_report_job("1")
+    assert getattr(raised.value, "retry_after", 7) == 7
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         "token-missing",

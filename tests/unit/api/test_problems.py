@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.api import answers
-from airflow_provider_criteo.api.answers import Answer, Call
+from airflow_provider_criteo.api.answers import Answer
+from airflow_provider_criteo.api.error_codes import error_for
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     ReportExpiredError,
     ReportJobFailedError,
 )
+from airflow_provider_criteo.api.job_answers import job_in
 from airflow_provider_criteo.api.models import JobState, Problem, ReportJob
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.exceptions import error_to_json
@@ -106,8 +107,8 @@ def test_the_words_of_every_shape_of_body(shape: str) -> None:
     ids=lambda body: str(body)[:20],
 )
 def test_no_word_of_a_shape_that_is_not_known_is_lost(body: Any) -> None:
-    for call in Call:
-        told = str(answers.error_for(answer(body), call, ROW, "9", "GET /x"))
+    for report_id in ("", "9"):
+        told = str(error_for(answer(body), ROW, "GET /x", report_id))
         assert "a shape that nobody knows" in told
         assert "a word" in told
 
@@ -118,7 +119,7 @@ def test_a_page_is_told_without_its_tags_scripts_and_entities() -> None:
 
 
 def test_what_a_known_shape_says_is_not_told_twice() -> None:
-    told = str(answers.error_for(answer(SHAPES["Criteo's envelope"][0]), Call.CREATE, ROW, "", "POST /x"))
+    told = str(error_for(answer(SHAPES["Criteo's envelope"][0]), ROW, "POST /x"))
     assert told.count("One. Two.") == 1
 
 
@@ -148,7 +149,7 @@ def test_control_and_direction_characters_are_shown_escaped(place: str) -> None:
     if place in ("title", "text"):
         told = "\n".join(said(bodies[place]))
     else:
-        told = str(ReportJobFailedError(answers.job_in(answer(bodies[place], 200), ROW, "9")))
+        told = str(ReportJobFailedError(job_in(answer(bodies[place], 200), ROW, "9")))
     assert "a\\x1b[31mred\\u202egnp\\u2066x" in told
     assert not set(evil) & set("\x1b\u202e\u2066\0\u2028") & set(told)
 
@@ -157,7 +158,7 @@ def test_half_characters_are_in_no_text_that_airflow_passes_on() -> None:
     body = (
         b'{"data": {"attributes": {"status": "Failure", "message": "cut: \\ud83d"}}, "errors": [{"code": "\\ud83d"}]}'
     )
-    assert "cut: ?" in str(ReportJobFailedError(answers.job_in(answer(body, 200), ROW, "9"))).encode().decode()
+    assert "cut: ?" in str(ReportJobFailedError(job_in(answer(body, 200), ROW, "9"))).encode().decode()
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "text", [], [None, "text", 7, ["x"]], {}, {"a": None}], ids=str)
@@ -191,8 +192,8 @@ SECRET = "s3cr+t/of=the&client"
 @pytest.mark.parametrize("status", [200, 403])
 def test_a_secret_that_comes_back_is_in_no_text(status: int, body: Any) -> None:
     reply = answer(body, status, SECRET)
-    job = answers.job_in(reply, ROW, "9")
-    error = answers.error_for(answer(body, 403, SECRET), Call.STATUS, ROW, "9", "GET /x")
+    job = job_in(reply, ROW, "9")
+    error = error_for(answer(body, 403, SECRET), ROW, "GET /x", "9")
     assert SECRET not in f"{job!r} {ReportJobFailedError(job)} {error} {error.__dict__} {reply!r}"
 
 
@@ -207,7 +208,7 @@ def test_a_secret_is_taken_out_before_a_text_is_cut(blanks: int) -> None:
         {"data": {"attributes": {"status": text, "message": text}}},
     ):
         reply = answer(body, 400, secret)
-        job = answers.job_in(reply, ROW, "9")
+        job = job_in(reply, ROW, "9")
         assert "0000-0001" not in f"{reply.problems} {job}"
 
 
@@ -229,12 +230,12 @@ HUGE = {
 
 def errors_of(reply: Answer, body: Any) -> list[CriteoError]:
     """Every kind of error that a body may become."""
-    errors: list[CriteoError] = [answers.error_for(reply, call, ROW, "9", "GET /x") for call in Call]
+    errors: list[CriteoError] = [error_for(reply, ROW, "GET /x", report_id) for report_id in ("", "9")]
     told = {"errors": body["errors"][:500]} if isinstance(body, dict) and isinstance(body.get("errors"), list) else {}
     long = "\N{PILE OF POO}" * 10_000
     attributes = {"status": "Failure", "message": long}
     failed = {"data": {"attributes": attributes}, "errors": told.get("errors"), "warnings": told.get("errors")}
-    job = answers.job_in(answer(failed, 200), ROW, "9")
+    job = job_in(answer(failed, 200), ROW, "9")
     return [*errors, ReportJobFailedError(job), ReportExpiredError(job)]
 
 
@@ -266,6 +267,6 @@ def test_the_first_of_many_problems_are_told_in_their_order() -> None:
 
 
 def test_a_job_survives_its_json() -> None:
-    job = answers.job_in(answer({"data": {"attributes": {"status": "Failure"}}, **THOUSANDS}, 200), ROW, "9")
+    job = job_in(answer({"data": {"attributes": {"status": "Failure"}}, **THOUSANDS}, 200), ROW, "9")
     assert ReportJob.from_json(json.loads(json.dumps(job.to_json()))) == job
     assert job.state is JobState.FAILED

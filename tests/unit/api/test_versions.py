@@ -70,7 +70,7 @@ MakeClient = Callable[..., CriteoClient]
 
 @pytest.fixture
 def make_client(monkeypatch: pytest.MonkeyPatch) -> MakeClient:
-    monkeypatch.setattr("airflow_provider_criteo.api.client._told_once", set())  # what is told once a process
+    monkeypatch.setattr("airflow_provider_criteo.api.versions._told_once", set())  # what is told once a process
 
     def make(today: date = A_DAY, **options: Any) -> CriteoClient:
         return CriteoClient(uuid.uuid4().hex, "secret", sleep=lambda seconds: None, today=lambda: today, **options)
