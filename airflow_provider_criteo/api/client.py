@@ -43,7 +43,7 @@ from airflow_provider_criteo.api.dates import doubtful_days
 from airflow_provider_criteo.api.download import receive
 from airflow_provider_criteo.api.error_codes import error_for
 from airflow_provider_criteo.api.exceptions import ReportNotReadyError, TransientError
-from airflow_provider_criteo.api.files import new_file
+from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.job_answers import MAY_EXIST, created_job, described_job, require_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.polling import Wait, polled
@@ -272,7 +272,7 @@ class CriteoClient:
             reason = f"report job {report_id} ({row.id}) is {job.status}"
             raise ReportNotReadyError(200, job.problems, request, reason=reason)
         if isinstance(destination, (str, os.PathLike)):
-            with new_file(Path(destination)) as file:
+            with atomic_file(Path(destination)) as file:
                 return self._receive(file, str(Path(destination).absolute()), job, row, versions, retry)
         return self._receive(destination, "", job, row, versions, retry)
 

@@ -12,7 +12,7 @@ from typing import IO
 
 
 @contextmanager
-def new_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
     """A hidden file that takes the path's place in one step when the block ends well, and is gone when not.
 
     A symbolic link stays, and what it points to is replaced. The mode is that of any new file.

@@ -24,8 +24,8 @@ from airflow_provider_criteo.utils.arguments import (
     is_final,
 )
 from airflow_provider_criteo.utils.clock import CLOCK
+from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.destination import Destination, check_destination
-from airflow_provider_criteo.utils.polling import Deadline
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
 from airflow_provider_criteo.utils.report_table import TableParameters
 

@@ -19,7 +19,8 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.polling import Deadline, job_of
+from airflow_provider_criteo.utils.deadline import Deadline
+from airflow_provider_criteo.utils.trigger_event import job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

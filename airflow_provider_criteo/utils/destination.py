@@ -13,7 +13,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.exceptions import CriteoError
-from airflow_provider_criteo.api.files import new_file
+from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
 _AZURE = ("abfs", "abfss")
@@ -111,7 +111,7 @@ class Destination:
     def _opened(self) -> Iterator[IO[bytes]]:
         if self._local is not None:
             try:
-                with new_file(self._local, overwrite=self._overwrite) as file:
+                with atomic_file(self._local, overwrite=self._overwrite) as file:
                     yield file
             except FileExistsError:
                 raise self._exists() from None

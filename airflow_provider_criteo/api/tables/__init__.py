@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.dates import first_and_last_day, named_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
-from airflow_provider_criteo.api.files import new_file
+from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables.columns import (
     COLUMN_TYPES,
@@ -311,5 +311,5 @@ def _readable(source: File) -> AbstractContextManager[IO[bytes]]:
 
 def _writable(destination: File) -> AbstractContextManager[IO[bytes]]:
     if isinstance(destination, (str, os.PathLike)):
-        return new_file(Path(destination))
+        return atomic_file(Path(destination))
     return nullcontext(destination)

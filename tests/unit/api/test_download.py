@@ -28,7 +28,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     ValidationError,
 )
-from airflow_provider_criteo.api.files import new_file
+from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.models import JobState, ReportJob, human
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.raw_server import Answer, RawServer, http
@@ -423,7 +423,7 @@ def test_a_file_object_gets_the_report(tmp_path: Path) -> None:
 
 
 def write(path: Path, content: bytes = FILE, **options: bool) -> None:
-    with new_file(path, **options) as file:
+    with atomic_file(path, **options) as file:
         file.write(content)
 
 
@@ -454,7 +454,7 @@ def test_a_file_that_is_not_to_be_replaced_is_not(destination: Path) -> None:
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(destination: Path) -> None:
-    with new_file(destination) as slow, new_file(destination) as quick:
+    with atomic_file(destination) as slow, atomic_file(destination) as quick:
         slow.write(b"slow")
         quick.write(b"quick")
         assert destination.read_bytes() == BEFORE
@@ -463,7 +463,7 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(destination: Path
 
 
 def test_an_error_within_leaves_nothing(destination: Path) -> None:
-    with suppress(KeyError), new_file(destination) as file:
+    with suppress(KeyError), atomic_file(destination) as file:
         file.write(b"half")
         raise KeyError
     assert untouched(destination)
