@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_provider_criteo.api.limits import Limits, limits_of
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.api.specification import request_schema, resolved
 from airflow_provider_criteo.sandbox.families import family_of
@@ -128,9 +129,10 @@ def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row
     for name in rules.get("required", ()):
         if not attributes.get(name):
             yield "required", _attribute(name), ""
-    yield from _counts(rules, attributes)
+    limits = limits_of(row.id)
+    yield from _counts(rules, limits, attributes)
     yield from _choices(rules, attributes)
-    yield from _times(rules, attributes)
+    yield from _times(rules, limits, attributes)
     for name, allowed in rules.get("enum", {}).items():
         if attributes.get(name) is not None and str(attributes[name]).lower() not in allowed:
             yield "format", _attribute(name), f"{_shown(attributes[name])} is not one of {', '.join(allowed)}"
@@ -143,10 +145,10 @@ def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row
         yield "dimensions", _attribute("dimensions"), f"{' and '.join(named)} cannot be combined"
 
 
-def _counts(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
-    for name, most in rules.get("max_items", {}).items():
-        if len(_at(attributes, name) or ()) > most:
-            yield "ids", _attribute(name), f"at most {most} allowed"
+def _counts(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) -> Iterator[Finding]:
+    for ids in limits.ids or ():
+        if ids.max is not None and len(_at(attributes, ids.path) or ()) > ids.max:
+            yield "ids", _attribute(ids.path), f"at most {ids.max} allowed"
     for name, least in rules.get("min_items", {}).items():
         if len(_at(attributes, name) or ()) < least:
             yield "items", _attribute(name), f"at least {least} needed"
@@ -166,7 +168,7 @@ def _choices(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Find
             yield "choice", _attribute(names[0]), f"{' and '.join(names)} exclude each other"
 
 
-def _times(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
+def _times(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) -> Iterator[Finding]:
     now = datetime.now(timezone.utc)
     start, end = _moment(attributes.get("startDate")), _moment(attributes.get("endDate"))
     for name in rules.get("whole_days", ()):
@@ -174,12 +176,12 @@ def _times(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Findin
             yield "date", _attribute(name), f"{_shown(attributes[name])} is not of the form YYYY-MM-DD"
     if start and end and start > end:
         yield "order", _attribute("startDate"), "startDate is after endDate"
-    elif start and end and "range_days" in rules and (end - start).days > rules["range_days"]:
-        yield "timespan", _attribute("endDate"), f"more than {rules['range_days']} days"
-    if start and "past_days" in rules and start < now - timedelta(days=rules["past_days"]):
-        yield "timespan", _attribute("startDate"), f"more than {rules['past_days']} days back"
-    if start and f"{start:%Y-%m-%d}" < rules.get("not_before", ""):
-        yield "timespan", _attribute("startDate"), f"before {rules['not_before']}"
+    elif start and end and limits.max_days and (end - start).days > limits.max_days:
+        yield "timespan", _attribute("endDate"), f"more than {limits.max_days} days"
+    if start and limits.lookback_days and start < now - timedelta(days=limits.lookback_days, minutes=1):
+        yield "timespan", _attribute("startDate"), f"more than {limits.lookback_days} days back"
+    if start and start.date() < limits.not_before:
+        yield "timespan", _attribute("startDate"), f"before {limits.not_before}"
     for name, hours in rules.get("past_hours", {}).items():
         moment = _moment(attributes.get(name))
         if moment and moment < now - timedelta(hours=hours, minutes=1):
