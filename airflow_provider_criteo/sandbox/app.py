@@ -77,8 +77,6 @@ class SandboxApp:
         record = self.journal.begin(call)
         body = await wire.body()
         call.body = body or b""
-        if settings.latency:
-            await asyncio.sleep(settings.latency)
         quota: dict[str, str] = {}
         planned: PlannedFault | None = None
 

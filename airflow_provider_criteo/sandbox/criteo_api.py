@@ -50,7 +50,7 @@ class CriteoApi:
                 raise refused
             return {}
         if call.version in settings.retired_versions:
-            raise refusal(settings.retired_status, "endpoint-deprecated", f"{call.version} is no longer served")
+            raise refusal(410, detail=f"{call.version} is no longer served")
         if call.allowed and call.kind == "other":
             raise refusal(405, **{"allow": call.allowed})
         if call.kind == "other" or not self._served(call):

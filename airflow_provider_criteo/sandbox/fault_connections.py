@@ -10,36 +10,27 @@ from airflow_provider_criteo.sandbox.replies import Reply
 from airflow_provider_criteo.sandbox.wire import gzipped, pieces, ticks
 
 
-@fault("reset-before", "a TCP reset; the call has no effect")
-async def reset_before(play: Play) -> None:
+async def _reset(play: Play) -> None:
     await play.wire.reset()
 
 
-@fault("reset-after", "a TCP reset; the call has taken effect, the reply is lost", acts=True)
-async def reset_after(play: Play) -> None:
-    await play.wire.reset()
-
-
-@fault("close-before", "the connection closes without an answer; the call has no effect")
-async def close_before(play: Play) -> None:
+async def _close(play: Play) -> None:
     await play.wire.close()
 
 
-@fault("close-after", "the connection closes without an answer; the call has taken effect", acts=True)
-async def close_after(play: Play) -> None:
-    await play.wire.close()
-
-
-@fault("delay-before", "a pause before the call takes effect (seconds)")
-async def delay_before(play: Play) -> Reply:
+async def _delay(play: Play) -> Reply:
     await asyncio.sleep(float(play.param("seconds", 1.0)))
-    return play.act()
+    return play.acted or play.act()
 
 
-@fault("delay-after", "a pause after the call has taken effect (seconds)", acts=True)
-async def delay_after(play: Play) -> Reply:
-    await asyncio.sleep(float(play.param("seconds", 1.0)))
-    return play.reply
+for _when, _acts, _effect in (
+    ("before", False, "the call has no effect"),
+    ("after", True, "the call has taken effect"),
+):
+    fault(f"reset-{_when}", f"a TCP reset; {_effect}", acts=_acts)(_reset)
+    fault(f"close-{_when}", f"the connection closes without an answer; {_effect}", acts=_acts)(_close)
+fault("delay-before", "a pause before the call takes effect (seconds)")(_delay)
+fault("delay-after", "a pause after the call has taken effect (seconds)", acts=True)(_delay)
 
 
 @fault("drip", "the answer comes byte by byte (seconds between two, at: bytes at once)", acts=True)

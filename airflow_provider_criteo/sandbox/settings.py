@@ -83,13 +83,11 @@ class Settings(JobSettings):
     :param advertiser_ids: the advertisers it may read; None for all.
     :param account_ids: the Retail Media accounts it may read; None for all.
     :param retired_versions: API versions that are gone.
-    :param retired_status: HTTP status of a retired version's routes.
     :param lost_status: HTTP status for a job that is not there; None for the report type's own.
     :param expired_status: HTTP status for an expired file; None for the report type's own.
     :param gzip: compress files for clients that accept it.
     :param deprecation: value of a ``Deprecation`` header on every API answer.
     :param sunset: value of a ``Sunset`` header on every API answer.
-    :param latency: seconds before every API answer.
     :param seed: of the random choices: ``pending_seconds`` pairs and fault probabilities.
     """
 
@@ -111,13 +109,11 @@ class Settings(JobSettings):
     advertiser_ids: list[str] | None = None
     account_ids: list[str] | None = None
     retired_versions: list[str] = field(default_factory=list)
-    retired_status: int = 410
     lost_status: int | None = None
     expired_status: int | None = None
     gzip: bool = False
     deprecation: str | None = None
     sunset: str | None = None
-    latency: float = 0.0
     seed: int = 0
 
 
