@@ -60,7 +60,8 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop the server, whoever is connected; its data stays."""
-        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+        # "immediate" would lose the last commits, which are not synchronous.
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "stop")
 
     def __exit__(self, *_: object) -> None:
         if (self._data / "postmaster.pid").exists():
