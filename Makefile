@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live test-sdk test-airflow test-waits test-kill test-celery soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-kill test-celery soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -71,6 +71,9 @@ contract: setup ## the catalogue and the sandbox against Criteo's specifications
 
 contract-live: setup ## what Criteo publishes today, against the package's data: FOLDER=... keeps the files
 	$(PYTHON) -m dev.contract_live $(if $(HOST),--host $(HOST)) $(if $(FOLDER),--save $(FOLDER))
+
+refresh: setup ## the data and the catalogue's page from the specifications in FOLDER=...; DOCUMENTED=... the columns and limits, too
+	$(PYTHON) -m dev.refresh $(FOLDER) $(DOCUMENTED)
 
 # Each version of Criteo's API has an SDK of its own under the same name: a folder each.
 SDKS := $(addprefix criteo-api-,marketingsolutions-sdk==0.0.261026 retailmedia-sdk==0.0.261026 \

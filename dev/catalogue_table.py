@@ -177,7 +177,11 @@ def _enum(schema: Schema) -> list[str]:
     return names
 
 
-if __name__ == "__main__":
-    TARGET.parent.mkdir(exist_ok=True)
+def main() -> None:
+    """Write the page."""
     TARGET.write_text(document(), "utf-8")
     print(f"wrote {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

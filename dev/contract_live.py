@@ -4,8 +4,7 @@
 
 Prints what differs in the operations of the catalogue, a line each, and exports that the catalogue does not have.
 Exit code 1: a request that was right is not any more, or an answer that was read is not (the lines say BREAKING).
-2: a specification could not be read. 0 otherwise. ``python -m dev.update_specification FOLDER`` takes the saved files
-over.
+2: a specification could not be read. 0 otherwise. ``make refresh FOLDER=...`` takes the saved files over.
 """
 
 from __future__ import annotations

@@ -103,5 +103,10 @@ def document(documented: dict[str, Any], report_types: list[dict[str, Any]]) -> 
     return json.dumps(data, indent=1) + "\n"
 
 
+def main(documented: Path, report_types: Path) -> None:
+    """Write the file."""
+    TARGET.write_text(document(*(json.loads(file.read_text("utf-8")) for file in (documented, report_types))), "utf-8")
+
+
 if __name__ == "__main__":
-    TARGET.write_text(document(*(json.loads(Path(file).read_text("utf-8")) for file in sys.argv[1:3])), "utf-8")
+    main(*map(Path, sys.argv[1:3]))
