@@ -38,7 +38,8 @@ or the operator, names another. More: [Criteo's versions](upgrading.md#criteos-v
 **Columns** and their types are those of a [typed table](guides/tables.md). *Adds up* says whether a metric's values of two
 days or two ids may be summed.
 
-**Attributes** are those of the first version, in Criteo's words.
+**Attributes** are those of the first version, in Criteo's words. At a **row cap** Criteo cuts the file without a word:
+[Rows](guides/tables.md#rows).
 """
 
 
@@ -68,7 +69,7 @@ def _section(row: ReportType) -> str:
         f"{facts}"
         f"\n```python\n{example_text(row)}```\n"
         + (
-            f"\n| Attribute | Required | Values | |\n| --- | --- | --- | --- |\n{attributes}"
+            f"\n| Attribute | Values | |\n| --- | --- | --- |\n{attributes}"
             if attributes
             else "\nIt takes no attributes.\n"
         )
@@ -86,7 +87,7 @@ def _facts(row: ReportType) -> Iterator[tuple[str, str]]:
     yield "Days at once", str(limits.max_days or "")
     yield "Back to", "" if limits.lookback == "not documented" else limits.lookback
     yield "Ids at once", ", ".join(f"{ids.max} `{ids.path}`" for ids in limits.ids or () if ids.max)
-    yield "Cut without a word", " or ".join(f"at {cap:,}" for cap in row.row_caps) + (" rows" if row.row_caps else "")
+    yield "Row cap", " or ".join(f"{cap:,}" for cap in row.row_caps) + (" rows" if row.row_caps else "")
     yield "Kept", row.retention
     yield "Note", row.notes
 
@@ -124,7 +125,7 @@ def _attributes(row: ReportType) -> Iterator[tuple[str, ...]]:
         values = (
             ", ".join(f"`{name}`" for name in row.formats) if path == row.format_attribute else _values(path, field)
         )
-        yield f"`{path}`", "yes" if required else "", values, _words(str(field.get("description", "")))
+        yield f"`{path}`", f"**required**; {values}" if required else values, _words(str(field.get("description", "")))
 
 
 def _fields(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema, bool]]:

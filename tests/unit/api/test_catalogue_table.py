@@ -36,7 +36,7 @@ def test_a_section_has_what_the_data_has(report_type: str) -> None:
     assert [words for words in told if words not in text] == []
     listed = set(re.findall(r"^\| `([^`.]+)` \|", text, re.MULTILINE))
     assert set(row.attributes) <= listed
-    assert set(row.required) == set(re.findall(r"^\| `([^`.]+)` \| yes \|", text, re.MULTILINE))
+    assert set(row.required) == set(re.findall(r"^\| `([^`.]+)` \| \*\*required", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("row", REPORT_TYPES.values(), ids=list(REPORT_TYPES))
