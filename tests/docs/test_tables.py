@@ -6,8 +6,10 @@ import ast
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +69,64 @@ def test_the_readme_names_every_report_type() -> None:
         r"`((?:rm|mpo)-[a-z-]+|products|statistics|audience-performance)`", section(README, "Report types")
     )
     assert sorted(named) == sorted(REPORT_TYPES)
+    assert f"all {len(REPORT_TYPES)} asynchronous ones" in README.read_text()
+
+
+def pythons(text: str) -> tuple[str, ...]:
+    """The versions that a text such as ``3.10 to 3.12`` names."""
+    first, last = (int(version.removeprefix("3.")) for version in text.split(" to "))
+    return tuple(f"3.{minor}" for minor in range(first, last + 1))
+
+
+def test_the_versions_are_those_that_the_matrix_runs() -> None:
+    from dev.matrix.__main__ import PYTHONS
+
+    tested = {version.rpartition(".")[0]: pythons for version, pythons in PYTHONS.items()}
+    readme = {
+        airflow: pythons(cells[2].strip())
+        for line in section(README, "Versions").splitlines()
+        if re.match(r"\| \d", line)
+        for cells in [line.split("|")]
+        for airflow in cells[1].strip().split(", ")
+    }
+    page = section(DOCS / "upgrading.md", "Airflow versions").splitlines()
+    head, python = (line.strip("|").split(" | ") for line in page if line.startswith(("| | 2.11", "| Python ")))
+    upgrading = {airflow.strip(): pythons(cell.strip()) for airflow, cell in zip(head[1:], python[1:], strict=True)}
+    assert readme == upgrading == tested
+
+
+def project() -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return found
+
+
+def test_the_package_says_the_pythons_that_the_matrix_runs() -> None:
+    from dev.matrix.__main__ import PYTHONS
+
+    said = re.findall(r"Python :: (3\.\d+)$", "\n".join(project()["classifiers"]), re.MULTILINE)
+    assert said == sorted({python for pythons in PYTHONS.values() for python in pythons})
+
+
+def test_every_extra_is_listed_and_all_has_all() -> None:
+    extras = project()["optional-dependencies"]
+    assert {code_in(cell)[0] for cell in first_cells(section(DOCS / "index.md", "Install")) if code_in(cell)} >= {
+        *extras
+    }
+    (everything,) = extras.pop("all")
+    assert everything == f"airflow-provider-criteo[{','.join(sorted(extras))}]"
+
+
+def test_the_days_on_which_criteos_versions_end_are_those_of_the_catalogue() -> None:
+    from airflow_provider_criteo.api.reports import VERSION_ENDS
+
+    told = re.findall(r"^\| `([a-z0-9-]+)` \| (\d{4}-\d\d-\d\d) \|", (DOCS / "upgrading.md").read_text(), re.MULTILINE)
+    assert dict(told) == {version: str(day) for version, day in VERSION_ENDS.items()}
+    for version, day in told:
+        assert re.search(rf"`{version}`(?: ends)? on {day}", README.read_text())
 
 
 def test_the_connection_page_has_every_extra() -> None:
