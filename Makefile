@@ -39,17 +39,17 @@ docs: setup ## build the documentation; a warning is an error
 setup: ## make .venv, or bring it up to date
 	@dev/setup.sh $(VENV)
 
-demo: setup ## run the first example DAG on a real Airflow, against the sandbox
+demo: setup ## run the first example DAGs on a real Airflow, against the sandbox
 	@$(PYTHON) -m dev.demo
 
 test-docs: setup ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs
 
-test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; metrics and OpenLineage on a real Airflow
+test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; warehouses' operators; metrics and OpenLineage on a real Airflow
 	@dev/setup.sh .venvs/optional
 	VIRTUAL_ENV=$(CURDIR)/.venvs/optional .venvs/optional/bin/uv pip install --quiet -r dev/optional_requirements.txt -c dev/constraints/3.3.2.txt
 	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix .venvs/optional/azurite azurite@3.35.0; fi
-	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py tests/airflow/test_observability.py --timeout 900
+	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py tests/docs/test_recipes.py tests/airflow/test_observability.py --timeout 900
 
 test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
 	$(PYTHON) -m pytest tests/faults -s
@@ -84,7 +84,7 @@ test-sdk: setup ## Criteo's own Python SDKs against the sandbox
 	PYTHONPATH=$$(echo .venvs/sdk/* | tr ' ' ':') $(PYTHON) -m pytest tests/contract/test_sdk.py
 
 test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
-	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py --timeout 900
+	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py tests/airflow/test_postgres.py --timeout 900
 
 test-waits: setup ## on a real Airflow whose vault and whose database are away for a while (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_waits.py --timeout 900

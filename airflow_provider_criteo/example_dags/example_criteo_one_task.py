@@ -1,7 +1,8 @@
 """
-### A Criteo report in one task
+### A Criteo report as one typed table, in one task
 
-Create, wait and download; with `deferrable=True` no worker is kept while Criteo works.
+Create, wait, download, and make a Parquet file of it, whose columns have the same types every day. With
+`deferrable=True` no worker is kept while Criteo works.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ with DAG(
     ReportToObjectStorageOperator(
         task_id="report",
         attributes={"advertiserIds": ["123"], "lookbackWindow": 120},
-        destination=LAKE + "/{{ dag.dag_id }}/{{ run_id | replace(':', '-') }}.csv",
+        destination=LAKE + "/{{ dag.dag_id }}/{{ run_id | replace(':', '-') }}.parquet",
+        output_format="parquet",
         deferrable=True,
         poke_interval=15,
     )

@@ -7,6 +7,8 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_criteo.api.client import CriteoClient
@@ -40,7 +42,10 @@ def test_each_example_is_run_by_a_test() -> None:
 def test_one_task(airflow: AirflowStack) -> None:
     run_id, state = airflow.run("example_criteo_one_task")
     assert state == "success"
-    assert len(rows(path(airflow.xcom("example_criteo_one_task", run_id, "report")))) == 10
+    table = pq.read_table(path(airflow.xcom("example_criteo_one_task", run_id, "report")))
+    assert table.num_rows == 10
+    assert str(table.schema.field("clicks").type) == "int64"
+    assert str(table.schema.field("advertiserId").type) == "string"
 
 
 def test_many_advertisers(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
@@ -96,6 +101,18 @@ def test_to_s3_and_then_a_load_step(airflow: AirflowStack, s3: S3) -> None:
     assert f"COPY criteo FROM '{url}' -- {told['size_bytes']} bytes" in airflow.log(
         "example_criteo_to_s3", run_id, "load"
     )
+
+
+def test_a_week_in_a_duckdb_table_which_a_second_run_replaces(airflow: AirflowStack, lake: Path) -> None:
+    for _ in range(2):
+        run_id, state = airflow.run("example_criteo_duckdb")
+        assert state == "success"
+    with duckdb.connect(str(lake / "criteo.duckdb"), read_only=True) as database:
+        types = database.execute("select column_name, column_type from (describe spend)").fetchall()
+        found = database.execute("select count(distinct Day), count(*), sum(AdvertiserCost) from spend").fetchone()
+    assert dict(types) == {"Day": "DATE", "CampaignId": "VARCHAR", "Clicks": "BIGINT", "AdvertiserCost": "DOUBLE"}
+    rows_told = airflow.xcom("example_criteo_duckdb", run_id, "report", "report_file")["rows"]
+    assert found == (7, rows_told, airflow.xcom("example_criteo_duckdb", run_id, "load"))
 
 
 def test_on_failure_the_callback_reads_the_problems(airflow: AirflowStack, sandbox: Sandbox) -> None:
