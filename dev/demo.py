@@ -1,4 +1,4 @@
-"""The first example DAG on a real Airflow: ``make demo``, and ``make airflow`` to stay and look around.
+"""The first example DAGs on a real Airflow: ``make demo``, and ``make airflow`` to stay and look around.
 
 Without a connection of your own (``AIRFLOW_CONN_CRITEO_DEFAULT``) Criteo is the local sandbox.
 """
@@ -24,7 +24,9 @@ from dev.system import accepts_connections, free_port
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".airflow"
-DAG_ID = "example_criteo_report"
+EXAMPLES = {"example_criteo_report": "download", "example_criteo_one_task": "report"}
+"""The DAGs that run, each with the task that writes the file."""
+ROWS = 5
 CONNECTION = "AIRFLOW_CONN_CRITEO_DEFAULT"
 CONN_ID = "criteo_default"
 CLIENT_ID = "criteo-sandbox"
@@ -86,34 +88,50 @@ def add_connection(airflow: AirflowStack, connection: dict[str, Any]) -> None:
         airflow.rest("PATCH", f"/connections/{CONN_ID}", fields)
 
 
-def show_file(airflow: AirflowStack, run_id: str) -> None:
+def show_file(url: str) -> None:
     """Print where the report is and how it begins."""
-    url = str(airflow.xcom(DAG_ID, run_id, "download"))
     print(f"\n{url}")
     path = Path(url.removeprefix("file://"))
-    if path.is_file():
-        with path.open() as report:
-            for line in itertools.islice(report, 6):
-                print(f"  {line.rstrip()}")
+    if not path.is_file():
+        return
+    if path.suffix == ".parquet":
+        show_table(path)
+        return
+    with path.open() as report:
+        for line in itertools.islice(report, 1 + ROWS):
+            print(f"  {line.rstrip()}")
 
 
-def run_example(airflow: AirflowStack) -> bool:
+def show_table(path: Path) -> None:
+    """Print a table's columns, their types and its first rows."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    lines = [table.column_names, table.schema.types, *(row.values() for row in table.slice(0, ROWS).to_pylist())]
+    texts = [["null" if value is None else str(value) for value in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for line in texts:
+        print("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    print(f"  ({table.num_rows} rows)")
+
+
+def run_example(airflow: AirflowStack, dag_id: str) -> bool:
     """Run the example, telling what happens; whether it succeeded."""
     started = time.monotonic()
 
     def tell(change: Change) -> None:
         print(f"  {time.monotonic() - started:5.1f} s  {change.task:10} {change.what}", flush=True)
 
-    print(f"\n{DAG_ID}:", flush=True)
-    run_id = airflow.trigger(DAG_ID)
-    state = airflow.wait(DAG_ID, run_id, on_change=tell)
+    print(f"\n{dag_id}:", flush=True)
+    run_id = airflow.trigger(dag_id)
+    state = airflow.wait(dag_id, run_id, on_change=tell)
     print(f"  {time.monotonic() - started:5.1f} s  the run ended: {state}")
     if state == "success":
-        show_file(airflow, run_id)
+        show_file(str(airflow.xcom(dag_id, run_id, EXAMPLES[dag_id])))
         return True
-    for ti in airflow.task_instances(DAG_ID, run_id):
+    for ti in airflow.task_instances(dag_id, run_id):
         if ti.state == "failed":
-            print(f"\nthe log of {ti.name}:\n{airflow.log(DAG_ID, run_id, ti.task_id, ti.try_number, ti.map_index)}")
+            print(f"\nthe log of {ti.name}:\n{airflow.log(dag_id, run_id, ti.task_id, ti.try_number, ti.map_index)}")
     return False
 
 
@@ -137,7 +155,7 @@ def stay(airflow: AirflowStack, connection: dict[str, Any] | None) -> None:
 
 
 def main() -> int:
-    """Run the demo; 0 where the example's run succeeded."""
+    """Run the demo; 0 where the examples' runs succeeded."""
     parser = argparse.ArgumentParser(prog="python -m dev.demo", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--stay", action="store_true", help="leave Airflow and its UI running until Ctrl-C")
     parser.add_argument("--port", type=int, help="of Airflow's UI (default: 8080 if it is free and --stay is given)")
@@ -161,7 +179,7 @@ def main() -> int:
             try:
                 if connection and arguments.stay:
                     add_connection(airflow, connection)
-                succeeded = run_example(airflow)
+                succeeded = all(run_example(airflow, dag_id) for dag_id in EXAMPLES)
                 if arguments.stay:
                     stay(airflow, connection)
                     return 0
