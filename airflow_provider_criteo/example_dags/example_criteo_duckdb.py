@@ -8,6 +8,7 @@ days that were asked for, so a run may be repeated, and each night's run may ask
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pendulum
 from airflow import DAG
@@ -46,7 +47,7 @@ with DAG(
     )
 
     @task
-    def load(report_file: dict) -> float:
+    def load(report_file: dict[str, Any]) -> float:
         """Replace the days in the table; what they cost."""
         import duckdb
 
@@ -58,6 +59,7 @@ with DAG(
             database.execute("delete from spend where Day between ? and ?", [days[0], days[-1]])
             database.execute("insert into spend by name from read_parquet(?)", [files])
             database.commit()
-            return database.execute("select sum(AdvertiserCost) from spend").fetchone()[0]
+            ((cost,),) = database.execute("select sum(AdvertiserCost) from spend").fetchall()
+        return float(cost)
 
     load(report.output["report_file"])

@@ -32,7 +32,7 @@ def test_the_choice_leads_to_a_section_of_every_report_type() -> None:
 @pytest.mark.parametrize("report_type", REPORT_TYPES)
 def test_a_section_has_what_the_data_has(report_type: str) -> None:
     row, text = REPORT_TYPES[report_type], section(report_type)
-    told = (row.title, row.docs_url, row.limits, row.retention, row.scope, row.dates.value)
+    told = (row.title, row.docs_url, row.notes, row.retention, row.scope, row.dates.value)
     assert [words for words in told if words not in text] == []
     listed = set(re.findall(r"^\| `([^`.]+)` \|", text, re.MULTILINE))
     assert set(row.attributes) <= listed
