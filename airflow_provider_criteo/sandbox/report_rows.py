@@ -105,13 +105,10 @@ class Column:
 def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) -> list[Column]:
     """The columns of a request's file, in Criteo's order and case."""
     periods = _PERIODS
-    documented = _dictionary()["output_only"].get(row.id, {})
-    if documented and family.lacks is not None:
-        return [
-            _column(name, row.id, periods, is_metric=type_.startswith(("int", "float", "decimal")))
-            for name, type_ in documented.items()
-            if name not in family.lacks
-        ]
+    if family.columns:
+        names = family.columns
+        numeric = [name for name in names if _type(name, row.id).startswith(("int", "float", "decimal"))]
+        return [_column(name, row.id, periods, is_metric=name in numeric) for name in names]
     usual = _dictionary()["defaults"].get(row.id, {})
     dimensions = _names(attributes.get("dimensions")) or _names([attributes.get("dimension")])
     dimensions = dimensions or usual.get("dimensions") or list(family.dimensions)
