@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -197,32 +198,41 @@ def test_a_storage_that_does_not_answer(
 # What is not installed
 
 
-@pytest.mark.parametrize(
-    ("destination", "extra"),
-    [("s3://lake/r.csv", "s3"), ("gs://lake/r.csv", "gcs"), ("abfs://lake/r.csv", "azure")],
-)
-def test_a_storage_that_is_not_installed_names_the_extra_to_install(
-    destination: str, extra: str, tmp_path: Path
-) -> None:
-    # In a process of its own, which finds none of the packages.
+EXTRAS = {"s3://lake/r.csv": "s3", "gs://lake/r.csv": "gcs", "abfs://lake/r.csv": "azure"}
+
+
+@pytest.fixture(scope="module")
+def said_without_storages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is said of each destination in a process of its own, which finds none of the packages."""
     code = """
-import sys
+import json, sys
 sys.modules.update(dict.fromkeys(("s3fs", "gcsfs", "adlfs")))
 from airflow_provider_criteo.utils.destination import Destination
-try:
-    Destination(sys.argv[1]).require_writable()
-except Exception as error:
-    print(type(error).__name__, error)
+said = {}
+for destination in sys.argv[1:]:
+    try:
+        Destination(destination).require_writable()
+    except Exception as error:
+        said[destination] = f"{type(error).__name__} {error}"
+print(json.dumps(said))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, destination],
+        [sys.executable, "-c", code, *EXTRAS],
         capture_output=True,
         text=True,
-        env={"AIRFLOW_HOME": str(tmp_path), "PATH": ""},
+        env={"AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")), "PATH": ""},
     )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
-    assert "InvalidInputError" in done.stdout, done.stdout + done.stderr
-    assert f"pip install 'airflow-provider-criteo[{extra}]'" in done.stdout
+
+@pytest.mark.parametrize(("destination", "extra"), EXTRAS.items())
+def test_a_storage_that_is_not_installed_names_the_extra_to_install(
+    destination: str, extra: str, said_without_storages: dict[str, str]
+) -> None:
+    assert said_without_storages[destination].startswith("InvalidInputError")
+    assert f"pip install 'airflow-provider-criteo[{extra}]'" in said_without_storages[destination]
 
 
 def test_a_scheme_that_no_one_knows(tmp_path: Path) -> None:
