@@ -54,13 +54,13 @@ def day(value: Any) -> date:
     return date.fromisoformat(str(value)[:10])
 
 
-def days(report_type: str, attributes: dict[str, Any]) -> frozenset[date]:
-    """The days that Criteo reports on."""
+def days(report_type: str, attributes: dict[str, Any]) -> frozenset[int]:
+    """The days that Criteo reports on, as ordinals."""
     first, last = day(attributes["startDate"]), day(attributes["endDate"])
     if report_type == "rm-digital-shelf-intelligence":
         first -= timedelta(days=first.weekday())
         last += timedelta(days=6 - last.weekday())
-    return frozenset(first + timedelta(days=n) for n in range((last - first).days + 1))
+    return frozenset(range(first.toordinal(), last.toordinal() + 1))
 
 
 def axes(report_type: str, attributes: dict[str, Any]) -> list[frozenset[Any]]:
