@@ -20,7 +20,7 @@ help:
 ##@ What a contribution needs
 
 test: setup ## the fast tests
-	$(PYTHON) -m pytest tests -n auto --dist worksteal --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs
+	$(PYTHON) -m pytest tests -p no:schemathesis -n auto --dist worksteal --ignore=tests/airflow --ignore=tests/contract --ignore=tests/faults --ignore=tests/docs
 
 lint: setup ## ruff, import-linter
 	$(BIN)/ruff check .
