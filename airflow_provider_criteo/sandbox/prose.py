@@ -27,6 +27,8 @@ PROSE: dict[str, dict[str, Any]] = {
         **_CSV_OR_JSON,
     },
     "/{version}/marketing-solutions/report/products/export": _CSV_OR_JSON,
+    # Kept for two years, which a page of tips tells; that an older start is refused, none does.
+    "/{version}/reports/async-statistics": {"any_past": True},
     f"{_REPORTS}/performance": {"exactly_one": _ONE_FILTER},
     f"{_REPORTS}/attributed-transactions": {"exactly_one": _ONE_FILTER},
     f"{_REPORTS}/missed-opportunities": {"at_least_one": _ONE_FILTER, **_DAYS},

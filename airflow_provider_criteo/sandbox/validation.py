@@ -178,7 +178,12 @@ def _times(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) ->
         yield "order", _attribute("startDate"), "startDate is after endDate"
     elif start and end and limits.max_days and (end - start).days > limits.max_days:
         yield "timespan", _attribute("endDate"), f"more than {limits.max_days} days"
-    if start and limits.lookback_days and start < now - timedelta(days=limits.lookback_days, minutes=1):
+    if (
+        start
+        and limits.lookback_days
+        and not rules.get("any_past")
+        and start < now - timedelta(days=limits.lookback_days, minutes=1)
+    ):
         yield "timespan", _attribute("startDate"), f"more than {limits.lookback_days} days back"
     if start and start.date() < limits.not_before:
         yield "timespan", _attribute("startDate"), f"before {limits.not_before}"

@@ -381,3 +381,11 @@ def test_no_body_is_too_odd_for_an_answer(report_type):
             assert api.jobs.all()[-1].file.size > 0
     assert seen <= {200, 201, 202, 400}
     assert 400 in seen
+
+
+def test_a_start_is_refused_where_criteo_s_pages_say_so_alone(caller: Any) -> None:
+    days = {"startDate": "2020-01-01", "endDate": "2020-01-01"}
+    statistics = {"advertiserIds": ["1"], **days, "dimensions": ["Day"], "metrics": ["Clicks"], "currency": "EUR"}
+    performance = {**days, "filters": {"accountIds": ["1"]}, "dimensions": ["date"], "metrics": ["clicks"]}
+    assert caller.create("statistics", statistics).status_code == 202
+    assert caller.create("rm-performance", performance).status_code == 400
