@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from enum import Enum
@@ -131,33 +131,35 @@ class ReportType:
         """Whether the create's path names a Retail Media account."""
         return "{accountId}" in self.create_path
 
-    def version(self, api_version: str | None, today: date | None = None) -> str:
-        """The API version to call: the one asked for, or the first that has not ended.
+    def versions_to_call(self, api_version: str | None = None, today: date | None = None) -> tuple[str, ...]:
+        """The API version to call, and those to fall forward to when Criteo has retired it, in order.
+
+        They are those that have not ended; the last where all have. A version that is asked for is the only one, but
+        experimental is the new name of preview.
 
         :param today: in UTC; now where None.
-        :raises InvalidInputError: this report type is not served by that version.
+        :raises InvalidInputError: this report type is not served by the version that is asked for.
         """
-        if not api_version:
-            return next(self._running(self.versions, today), self.versions[-1])
-        if not self.serves(api_version):
+        asked = (api_version,) if api_version else ()
+        if api_version and not self.serves(api_version):
             raise InvalidInputError(
                 f"api_version={api_version!r} does not serve report type {self.id!r}; "
                 + choices(api_version, self.versions)
             )
-        return api_version
+        if asked and api_version != PREVIEW_VERSION:
+            return asked
+        today = today or datetime.now(timezone.utc).date()
+        following = self.versions[self.versions.index(PREVIEW_VERSION) + 1 :] if asked else self.versions
+        running = tuple(version for version in following if today <= VERSION_ENDS.get(version, date.max))
+        return (*asked, *running) or self.versions[-1:]
 
-    def next_version(self, version: str, today: date | None = None) -> str | None:
-        """The version to call where that one no longer serves: the next in order that has not ended."""
-        return next(self._running(self.versions[self.versions.index(version) + 1 :], today), None)
+    def version(self, api_version: str | None = None, today: date | None = None) -> str:
+        """The API version to call. See ``versions_to_call``."""
+        return self.versions_to_call(api_version, today)[0]
 
     def serves(self, version: str) -> bool:
         """Whether that API version has this report type."""
         return version in self.versions
-
-    @staticmethod
-    def _running(versions: Iterable[str], today: date | None) -> Iterator[str]:
-        today = today or datetime.now(timezone.utc).date()
-        return (version for version in versions if today <= VERSION_ENDS.get(version, date.max))
 
     def create_url(self, version: str, account_id: str | None = None) -> str:
         """The path of the POST in that version."""

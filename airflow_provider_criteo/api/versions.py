@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from airflow_provider_criteo.api.answers import Answer
 from airflow_provider_criteo.api.error_codes import is_retired_route, shows_service
-from airflow_provider_criteo.api.report_type import PREVIEW_VERSION, VERSION_ENDS, ReportType
+from airflow_provider_criteo.api.report_type import VERSION_ENDS, ReportType
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +46,11 @@ class ServedVersions:
     def of(self, row: ReportType, asked: str | None) -> tuple[str, ...]:
         """The version to ask in, and those to fall forward to when Criteo has retired it.
 
-        A version that was asked for is the only one; but experimental is the new name of preview.
-
-        :raises InvalidInputError: that version does not serve the report type.
+        :raises InvalidInputError: the version that is asked for does not serve the report type.
         """
-        versions = [row.version(asked, self._today())]
-        if asked in (None, PREVIEW_VERSION):
-            while following := row.next_version(versions[-1], self._today()):
-                versions.append(following)
+        versions = row.versions_to_call(asked, self._today())
         self._warn_of_end(versions)
-        return tuple(versions)
+        return versions
 
     def _warn_of_end(self, versions: Sequence[str]) -> None:
         end = VERSION_ENDS.get(versions[0])

@@ -93,26 +93,41 @@ def test_a_version_that_is_asked_for_is_called_after_its_end_too() -> None:
 def test_where_all_versions_have_ended_the_last_is_called() -> None:
     row = replace(REPORT_TYPES["products"], versions=("2026-01", "preview"))
     assert row.version(None, IN_FEBRUARY) == "preview"
-    assert row.next_version("2026-01", IN_FEBRUARY) is None
+    assert row.versions_to_call(None, IN_FEBRUARY) == ("preview",)
 
 
 @pytest.mark.parametrize(
-    ("report_type", "version", "today", "following"),
+    ("report_type", "today", "versions"),
     [
-        ("products", "preview", IN_NOVEMBER, "experimental"),
-        ("products", "experimental", IN_NOVEMBER, None),
-        ("rm-campaigns", "2026-01", IN_NOVEMBER, "preview"),
-        ("rm-campaigns", "2026-01", IN_FEBRUARY, "experimental"),
-        ("rm-fillrate", "2026-07", IN_NOVEMBER, "2027-01"),
-        ("rm-fillrate", "2027-01", IN_NOVEMBER, "2026-01"),
-        ("rm-fillrate", "2027-01", IN_FEBRUARY, "experimental"),
-        ("rm-fillrate", "experimental", AT_NEW_YEAR, None),
+        ("products", IN_NOVEMBER, ("preview", "experimental")),
+        ("products", AT_NEW_YEAR, ("experimental",)),
+        ("rm-campaigns", IN_NOVEMBER, ("2026-01", "preview", "experimental")),
+        ("rm-campaigns", IN_FEBRUARY, ("experimental",)),
+        ("rm-fillrate", IN_NOVEMBER, ("2026-07", "2027-01", "2026-01", "experimental", "preview")),
+        ("rm-fillrate", AT_NEW_YEAR, ("2026-07", "2027-01", "2026-01", "experimental")),
+        ("rm-fillrate", IN_FEBRUARY, ("2026-07", "2027-01", "experimental")),
     ],
 )
 def test_the_next_version_is_the_next_in_order_that_has_not_ended(
-    report_type: str, version: str, today: date, following: str | None
+    report_type: str, today: date, versions: tuple[str, ...]
 ) -> None:
-    assert REPORT_TYPES[report_type].next_version(version, today) == following
+    assert REPORT_TYPES[report_type].versions_to_call(None, today) == versions
+
+
+@pytest.mark.parametrize(
+    ("report_type", "asked", "today", "versions"),
+    [
+        ("products", "preview", IN_NOVEMBER, ("preview", "experimental")),
+        ("products", "preview", IN_FEBRUARY, ("preview", "experimental")),
+        ("products", "experimental", IN_NOVEMBER, ("experimental",)),
+        ("rm-fillrate", "2026-01", IN_FEBRUARY, ("2026-01",)),
+        ("rm-fillrate", "preview", IN_NOVEMBER, ("preview",)),
+    ],
+)
+def test_a_version_that_is_asked_for_is_the_only_one_but_preview_was_renamed(
+    report_type: str, asked: str, today: date, versions: tuple[str, ...]
+) -> None:
+    assert REPORT_TYPES[report_type].versions_to_call(asked, today) == versions
 
 
 def test_a_stable_version_comes_before_every_channel_and_the_current_one_first() -> None:
