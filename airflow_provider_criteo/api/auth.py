@@ -297,8 +297,11 @@ def _token_error(answer: Answer, request: str) -> CriteoApiError | None:
         wait = answer.rate_limit.reset_in
         return TransientError(status, problems, request, reason="no token could be had", retry_after=wait)
     if answer.is_markup or not (answer.is_success or status in (400, 401, 403, 404, 405, 410)):
+        reason = (
+            "the reply is a web page, not the answer of Criteo's token endpoint" if answer.is_markup else _NOT_CRITEO
+        )
         advice = f"{_CHECK_HOST} Else let the task retry."
-        return TransientError(status, problems, request, reason=_NOT_CRITEO, advice=advice)
+        return TransientError(status, problems, request, reason=reason, advice=advice)
     if status in (404, 405, 410):
         reason = "there is no token endpoint at this host"
         return AuthenticationError(status, problems, request, reason=reason, advice=_CHECK_HOST)
