@@ -70,7 +70,12 @@ class DestinationError(api_exceptions.CriteoError, AirflowException):
 
 
 class RowCapError(api_exceptions.CriteoError, AirflowFailException):
-    """A report has as many rows as Criteo gives at most: others are missing."""
+    """A report has as many rows as Criteo gives at most: others are missing.
+
+    :ivar report_ids: of the jobs whose files are that long, where they are known.
+    """
+
+    report_ids: tuple[str, ...] = ()
 
 
 class EmptyReportError(api_exceptions.CriteoError, AirflowFailException):

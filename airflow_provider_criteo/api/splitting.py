@@ -88,6 +88,15 @@ def halves(report_type: str, attributes: Attributes | str) -> tuple[dict[str, An
     return None
 
 
+def why_whole(report_type: str, attributes: Attributes | str) -> str:
+    """Why :func:`halves` does not cut a request, and what would change that.
+
+    :param report_type: an id of the catalogue.
+    :param attributes: the request's attributes, as for :func:`split_report`.
+    """
+    return "; ".join(_Request.of(report_type, attributes).reasons_against_halves())
+
+
 @dataclass(frozen=True)
 class _Span:
     """The days of a request, both ends included, as ordinals of the calendar; a Monday is 1 more than a multiple of 7."""
@@ -194,6 +203,22 @@ class _Request:
             if self._has(limit.dimension):
                 ids = _unique(self._ids(limit))
                 yield _id_cut(limit.path, ids, math.ceil(len(ids) / 2) or 1)
+
+    def reasons_against_halves(self) -> Iterator[str]:
+        """What stands against a cut between days, and against one between the ids of each list."""
+        dimension = next(iter(self.limits.day_dimensions), None)
+        if self._unit is not None:
+            yield f"{self._dates} is one {'week' if self._unit == _WEEK else 'day'}, or none that is known"
+        else:
+            yield (
+                f"no dimension tells the day, add {dimension}" if dimension else f"{self.report_type} rows have no day"
+            )
+        for limit in self.limits.ids or ():
+            if len(_unique(self._ids(limit))) > 1:
+                remedy = f", add {limit.dimension}" if limit.dimension else ""
+                yield f"no dimension tells the ids of {limit.path}{remedy}"
+        if not any(len(self._ids(limit)) > 1 for limit in self.limits.ids or ()):
+            yield "no list of several ids is asked for"
 
     def warn_beyond_lookback(self, today: date) -> None:
         """Warn of a start that Criteo's data does not reach, as far as that is documented."""

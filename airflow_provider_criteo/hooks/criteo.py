@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
 from airflow_provider_criteo.utils.destination import Destination
 from airflow_provider_criteo.utils.observability import count, counted_poll, file_written
-from airflow_provider_criteo.utils.report_table import TableParameters, write_table
+from airflow_provider_criteo.utils.report_table import Receive, TableParameters, write_table
 
 if TYPE_CHECKING:
     import requests
@@ -140,25 +140,70 @@ class CriteoHook(BaseHook):
         :param table: where ``output_format`` is among them, the parameters of ``utils.report_table.TableParameters``:
             the file is a table then, and what is returned tells of its rows and columns.
         """
+        receives = [self._receive(report_id, report_type, job, quota_wait)]
+        options = (destination_conn_id, overwrite, own_files, before_publish)
+        return self._publish(receives, destination, report_type, *options, table)
+
+    def download_report_parts(
+        self,
+        jobs: Sequence[ReportJob],
+        destination: str,
+        report_type: str,
+        *,
+        destination_conn_id: str | None = None,
+        overwrite: bool = True,
+        quota_wait: float | None = None,
+        own_files: Collection[str] = (),
+        before_publish: Callable[[DownloadedReport], None] = lambda report: None,
+        **table: Any,
+    ) -> DownloadedReport:
+        """Download the files of several jobs, which are the parts of one request, into one table, in their order.
+
+        :param jobs: those that are done, in the order of their rows.
+        :param table: the parameters of ``utils.report_table.TableParameters``; its attributes are the whole request's.
+
+        The other parameters are those of :meth:`download_report`.
+
+        :raises RowCapError: files of some are at Criteo's row cap; ``report_ids`` says which.
+        """
+        receives = [self._receive(job.report_id, report_type, job, quota_wait) for job in jobs]
+        options = (destination_conn_id, overwrite, own_files, before_publish)
+        return self._publish(receives, destination, report_type, *options, table)
+
+    def _receive(self, report_id: str, report_type: str, job: ReportJob | None, quota_wait: float | None) -> Receive:
         options = {} if quota_wait is None else {"quota_wait": quota_wait}
         client = self.client
-        parameters = TableParameters(**table) if table.get("output_format") else None
 
         def receive(file: IO[bytes]) -> DownloadedReport:
             return client.download_report(
                 report_id, file, report_type, job=job, api_version=self.api_version, **options
             )
 
+        return receive
+
+    def _publish(
+        self,
+        receives: Sequence[Receive],
+        destination: str,
+        report_type: str,
+        destination_conn_id: str | None,
+        overwrite: bool,
+        own_files: Collection[str],
+        before_publish: Callable[[DownloadedReport], None],
+        table: Mapping[str, Any],
+    ) -> DownloadedReport:
+        parameters = TableParameters(**table) if table.get("output_format") else None
+
         def target(url: str) -> Destination:
             return Destination(url, destination_conn_id, overwrite=overwrite or url in own_files)
 
         with as_task_exceptions(self.criteo_conn_id):
             if parameters is None:
-                report = _write_as_is(receive, target(destination), before_publish)
+                report = _write_as_is(receives[0], target(destination), before_publish)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
                 report = Retry(sleep=CLOCK.sleep).call(
-                    lambda: write_table(receive, parameters, report_type, target, destination, before_publish)
+                    lambda: write_table(receives, parameters, report_type, target, destination, before_publish)
                 )
         for url in report.urls:
             file_written(self, url)
@@ -226,7 +271,7 @@ class CriteoHook(BaseHook):
 
 
 def _write_as_is(
-    receive: Callable[[IO[bytes]], DownloadedReport],
+    receive: Receive,
     target: Destination,
     before_publish: Callable[[DownloadedReport], None],
 ) -> DownloadedReport:

@@ -32,7 +32,7 @@ from airflow_provider_criteo.utils.report_table import TableParameters
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.api.models import ReportJob
+    from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
 
 
 class CriteoBaseOperator(BaseOperator):
@@ -147,14 +147,23 @@ class CreatesReportJob(CriteoBaseOperator):
         if _is_json_file(self.attributes) and is_final(self.attributes, self):
             self.attributes = self._read_beside_dag(self.attributes)
 
-    def created_job(self, context: Context, quota_wait: float | None = None) -> ReportJob:
+    def created_job(
+        self,
+        context: Context,
+        quota_wait: float | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        part: str = "",
+    ) -> ReportJob:
         """Create the job, or take up the one that an earlier try created.
 
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        :param attributes: of a part of the request.
+        :param part: which part that is.
         """
-        created = CreatedJob(context, self.hook, self.report_type, self.log)
+        created = CreatedJob(context, self.hook, self.report_type, self.log, part)
         account_id = None if self.account_id is None else str(self.account_id)
-        return created.once(self.rendered_attributes(context), account_id, self.api_version or None, quota_wait)
+        asked = self.rendered_attributes(context) if attributes is None else attributes
+        return created.once(asked, account_id, self.api_version or None, quota_wait)
 
     def rendered_attributes(self, context: Context) -> dict[str, Any]:
         """What to report, read from its file if it stands in one."""
@@ -310,23 +319,42 @@ class WritesReportFile(CriteoBaseOperator):
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         :param attributes: of the request, where they are known.
         """
-        published = PublishedFiles(context)
-        report = self.hook.download_report(
-            report_id,
-            self.destination,
-            self.report_type,
-            destination_conn_id=self.destination_conn_id,
-            overwrite=self.overwrite,
-            job=job,
-            quota_wait=quota_wait,
-            own_files=() if self.overwrite else self._own_files(context, self._targets(attributes)),
-            before_publish=published.note,
-            **self.table_parameters(attributes),
+        options = self._publishing(context, quota_wait, attributes)
+        return self._published(
+            self.hook.download_report(report_id, self.destination, self.report_type, job=job, **options), context
         )
+
+    def download_parts(
+        self, context: Context, jobs: Sequence[ReportJob], quota_wait: float | None, attributes: Mapping[str, Any]
+    ) -> str:
+        """Download the parts of a report into one table at the destination; the XCom is that of :meth:`download`.
+
+        :param jobs: of the parts, done, in the order of their rows.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        :param attributes: of the whole request.
+        """
+        options = self._publishing(context, quota_wait, attributes)
+        return self._published(
+            self.hook.download_report_parts(jobs, self.destination, self.report_type, **options), context
+        )
+
+    def _publishing(
+        self, context: Context, quota_wait: float | None, attributes: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        return {
+            "destination_conn_id": self.destination_conn_id,
+            "overwrite": self.overwrite,
+            "quota_wait": quota_wait,
+            "own_files": () if self.overwrite else self._own_files(context, self._targets(attributes)),
+            "before_publish": PublishedFiles(context).note,
+            **self.table_parameters(attributes),
+        }
+
+    def _published(self, report: DownloadedReport, context: Context) -> str:
         if report.url not in report.urls:
-            published.note(report)  # each day's file was noted before; now that there are all
+            PublishedFiles(context).note(report)  # each day's file was noted before; now that there are all
         rows = f", {report.row_count} rows" if report.row_count is not None else ""
-        self.log.info("Report %s is at %s: %d bytes%s", report_id, report.url, report.size_bytes, rows)
+        self.log.info("Report %s is at %s: %d bytes%s", report.report_id, report.url, report.size_bytes, rows)
         return self._told(report.to_json(), context)
 
     def _told(self, report_file: dict[str, Any], context: Context) -> str:

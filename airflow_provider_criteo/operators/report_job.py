@@ -7,8 +7,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.attributes import parse_attributes
+from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
 from airflow_provider_criteo.utils.arguments import check_report_id, required_report_id
+from airflow_provider_criteo.utils.report_table import SPLIT, SPLIT_NEEDS_REQUEST
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -75,6 +77,8 @@ class DownloadReportOperator(WritesReportFile):
         self.report_id = report_id
         self.attributes = attributes
         check_report_id(self)
+        if self.on_row_cap == SPLIT:
+            raise InvalidInputError(SPLIT_NEEDS_REQUEST)
 
     def execute(self, context: Context) -> str:
         """Download the file."""

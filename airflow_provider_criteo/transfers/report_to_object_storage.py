@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,9 +17,11 @@ from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
+from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
+from airflow_provider_criteo.utils.report_table import SPLIT
 from airflow_provider_criteo.utils.trigger_event import job_of
 
 if TYPE_CHECKING:
@@ -73,16 +75,18 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         self.timeout = seconds("timeout", timeout, 0)
         self.deferrable = deferrable
         check_flags(deferrable=deferrable)
+        check_on_row_cap(self)
 
     def execute(self, context: Context) -> str:
         """Create the job, or take up the one of an earlier try; wait; download."""
         deadline = Deadline.of(self)
+        check_on_row_cap(self)
         with closing(self.hook):
             published = self.published_before(context, self._asked(context))
             if published:
                 return published
             if self.deferrable and self._is_beyond_first_window(context):
-                self._defer_to_queue("create", deadline)
+                self.defer_to_queue("create", deadline)
             return self._export(context, deadline)
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
@@ -92,6 +96,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         if (event or {}).get("outcome") == "timeout":
             raise QuotaError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
         with closing(self.hook):
+            if carried.get("parts"):
+                return PartsOfReport.carried(self, context, carried).table()
             if carried.get("job"):
                 return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline, had_turn=True)
             return self._export(context, deadline, had_turn=True)
@@ -101,37 +107,60 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         with closing(self.hook), as_task_exceptions(self.criteo_conn_id):
             job = job_of(event)
             require_file(job)
+            carried = (event or {}).get("carried")
+            if carried:
+                return PartsOfReport.carried(self, context, carried, job).table()
             return self._downloaded(context, job, Deadline.of_event(event) or Deadline.of(self), had_turn=True)
+
+    def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The parameters of a table; a file at the cap is an error to who then asks for parts."""
+        table = super().table_parameters(attributes)
+        return {**table, "on_row_cap": "fail"} if table and self.on_row_cap == SPLIT else table
 
     def _asked(self, context: Context) -> dict[str, Any] | None:
         """The attributes, where a table needs them."""
         return self.rendered_attributes(context) if self.output_format else None
 
     @property
-    def _quota_wait(self) -> float | None:
+    def quota_wait(self) -> float | None:
         """A deferrable task never sleeps on a worker for the quota."""
         return 0.0 if self.deferrable else None
 
     def _export(self, context: Context, deadline: Deadline, *, had_turn: bool = False) -> str:
         try:
-            job = self.created_job(context, self._quota_wait)
+            job = self.created_job(context, self.quota_wait)
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self._defer_to_queue("create", deadline, error, had_turn=had_turn)
+            self.defer_to_queue("create", deadline, error, had_turn=had_turn)
         called_at = None if had_turn else CLOCK.now()
-        return self._downloaded(context, self._waited_for(job, deadline, called_at), deadline)
+        return self._downloaded(context, self.waited_for(job, deadline, called_at), deadline)
 
     def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline, *, had_turn: bool = False) -> str:
+        if self.on_row_cap == SPLIT:
+            return PartsOfReport.whole(self, context, job, deadline, had_turn=had_turn).table()
         try:
-            return self.download(context, job.report_id, job, self._quota_wait, self._asked(context))
+            return self.download(context, job.report_id, job, self.quota_wait, self._asked(context))
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self._defer_to_queue("download", deadline, error, job=job, had_turn=had_turn)
+            self.defer_to_queue("download", deadline, error, had_turn=had_turn, job=job.to_json())
 
-    def _waited_for(self, job: ReportJob, deadline: Deadline, called_at: float | None) -> ReportJob:
-        """The job when it is done; a deferrable task goes to the triggerer until then."""
+    def waited_for(
+        self,
+        job: ReportJob,
+        deadline: Deadline,
+        called_at: float | None,
+        carried: dict[str, Any] | None = None,
+        *,
+        at_once: bool = False,
+    ) -> ReportJob:
+        """The job when it is done; a deferrable task goes to the triggerer until then.
+
+        :param called_at: when the task made a call without a turn in the queue, epoch seconds, where it did.
+        :param carried: what a deferred task goes on with, where that is more than the job.
+        :param at_once: whether the first poll is due now.
+        """
         wait = Wait(
             job.report_id,
             poll_interval=self.poke_interval,
@@ -143,12 +172,13 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         )
         with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
             wait_seconds = wait.saw(job)
+            pause = 0.0 if at_once else wait_seconds
             while wait_seconds:
                 if self.deferrable:
-                    options = {"then_download": True, "called_at": called_at}
-                    self.defer_until_done(job.report_id, wait_seconds, deadline, **options)
-                CLOCK.sleep(wait_seconds)
-                wait_seconds = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
+                    options = {"then_download": carried is None, "called_at": called_at, "carried": carried}
+                    self.defer_until_done(job.report_id, pause or 0.0, deadline, **options)
+                CLOCK.sleep(pause or 0.0)
+                wait_seconds = pause = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
         assert wait.job is not None
         return wait.job
 
@@ -162,22 +192,30 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         index = getattr(context.get("ti"), "map_index", -1)
         return self.pool == _DEFAULT_POOL and isinstance(index, int) and index >= self.hook.settings.quota
 
-    def _defer_to_queue(
+    def defer_to_queue(
         self,
         call: str,
         deadline: Deadline,
         error: RateLimitError | None = None,
-        job: ReportJob | None = None,
         *,
         had_turn: bool = False,
+        calls: int = 1,
+        **carried: Any,
     ) -> NoReturn:
+        """Wait for the turn of a call, or of several, without a worker.
+
+        :param call: ``"create"`` or ``"download"``.
+        :param error: what Criteo said when it refused the call.
+        :param had_turn: whether that call had its turn.
+        :param carried: what the task goes on with, beside the deadline.
+        """
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
 
         now = CLOCK.now()
         reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
         if error is not None and now + reset_in >= deadline.end:
             raise error
-        told = error.reason if error is not None else "more tasks than one minute's quota has calls for"
+        told = error.reason if error is not None else "more calls than may be made at once"
         self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)
         self.defer(
             trigger=QuotaTurnTrigger(
@@ -187,8 +225,9 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
                 end_time=deadline.end,
                 limit=error.limit if error is not None else None,
                 refused_until=now + reset_in if error is not None else None,
-                carried={"deadline": deadline.to_json(), "job": job.to_json() if job else None},
+                carried={"deadline": deadline.to_json(), **carried},
                 had_turn=had_turn,
+                calls=calls,
             ),
             method_name="execute_in_turn",
             timeout=deadline.trigger_timeout(),

@@ -29,6 +29,7 @@ class QuotaTurnTrigger(BaseTrigger):
     :param refused_until: when a call may be made again, epoch seconds, where Criteo told it.
     :param carried: given back in the event.
     :param had_turn: whether the call that was refused had its turn.
+    :param calls: how many calls are to be made then.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class QuotaTurnTrigger(BaseTrigger):
         refused_until: float | None = None,
         carried: dict[str, Any] | None = None,
         had_turn: bool = False,
+        calls: int = 1,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.call = call
@@ -51,6 +53,7 @@ class QuotaTurnTrigger(BaseTrigger):
         self.refused_until = refused_until
         self.carried = carried
         self.had_turn = had_turn
+        self.calls = calls
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -65,6 +68,7 @@ class QuotaTurnTrigger(BaseTrigger):
                 "refused_until": self.refused_until,
                 "carried": self.carried,
                 "had_turn": self.had_turn,
+                "calls": self.calls,
             },
         )
 
@@ -80,14 +84,16 @@ class QuotaTurnTrigger(BaseTrigger):
     async def _turn(self) -> None:
         poller_module = await asyncio.to_thread(load_poller)
         with poller_module.use_poller(self.criteo_conn_id) as poller:
-            while True:
+            call = poller_module.Call[self.call.upper()]
+            refusal, left = self._refusal(), self.calls
+            while left:
                 try:
-                    call = poller_module.Call[self.call.upper()]
-                    await poller.turn(call, self.due, self._refusal(), had_turn=self.had_turn)
-                    return
+                    await poller.turn(call, self.due, refusal, had_turn=self.had_turn)
+                    refusal, left = None, left - 1
                 except UnavailableError as error:
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)
                     await asyncio.sleep(_SECONDS_AFTER_A_LOOKUP)
+                    refusal = refusal and self._refusal()
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""

@@ -40,6 +40,7 @@ class ReportJobTrigger(BaseTrigger):
     :param of_execution: whether ``end_time`` is that of the task's ``execution_timeout``.
     :param then_download: whether the worker is to be woken when the quota allows the download.
     :param called_at: when the task itself made a call without a turn in the queue, epoch seconds, where it did.
+    :param carried: given back in the event.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ReportJobTrigger(BaseTrigger):
         of_execution: bool = False,
         then_download: bool = False,
         called_at: float | None = None,
+        carried: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.report_id = report_id
@@ -72,6 +74,7 @@ class ReportJobTrigger(BaseTrigger):
         self.of_execution = of_execution
         self.then_download = then_download
         self.called_at = called_at
+        self.carried = carried
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -91,6 +94,7 @@ class ReportJobTrigger(BaseTrigger):
                 "of_execution": self.of_execution,
                 "then_download": self.then_download,
                 "called_at": self.called_at,
+                "carried": self.carried,
             },
         )
 
@@ -113,7 +117,8 @@ class ReportJobTrigger(BaseTrigger):
                 payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
         waited(CLOCK.now() - (self.started or CLOCK.now()))
         wait = {"started": self.started, "end_time": self.end_time, "of_execution": self.of_execution}
-        yield TriggerEvent({**payload, "report_id": self.report_id, "wait": wait})
+        carried = {"carried": self.carried} if self.carried else {}
+        yield TriggerEvent({**payload, "report_id": self.report_id, "wait": wait, **carried})
 
     async def _tell_of_call(self, poller: Any) -> None:
         """A connection that cannot be looked up is for the first poll to tell of."""

@@ -78,15 +78,17 @@ class Jobs(Protocol):
 
 
 class CreatedJob:
-    """One job per task instance.
+    """One job per task instance, or per part of its request.
 
     :param context: of the task.
     :param hook: of the connection.
     :param report_type: an id of the catalogue.
     :param log: the task's.
+    :param part: of a request that is made in several: which.
     """
 
-    def __init__(self, context: Mapping[str, Any], hook: Jobs, report_type: str, log: Any) -> None:
+    def __init__(self, context: Mapping[str, Any], hook: Jobs, report_type: str, log: Any, part: str = "") -> None:
+        self._key = f"{STATE_KEY}_{part}" if part else STATE_KEY
         self._notes = _Notes(context)
         self._hook = hook
         self._report_type = report_type
@@ -107,7 +109,7 @@ class CreatedJob:
         job = self._hook.create_report_job(self._report_type, attributes, account_id, quota_wait=quota_wait)
         # The job exists: a task that failed now would lose it, and its retry make another.
         unnoted = f"Report job {job.report_id} could not be noted; a retry would create another"
-        self._notes.write(STATE_KEY, {"report_id": job.report_id, "request": asked}, unnoted)
+        self._notes.write(self._key, {"report_id": job.report_id, "request": asked}, unnoted)
         if job.state is JobState.DONE:
             told = (
                 "Criteo gave report job %s (%s), which is %s already: for a while, the same request gets the same job"
@@ -118,7 +120,7 @@ class CreatedJob:
         return job
 
     def _taken_up(self, asked: str, retry: Retry) -> ReportJob | None:
-        note, cleared = self._notes.read(STATE_KEY)
+        note, cleared = self._notes.read(self._key)
         report_id = str(note.get("report_id") or "")
         if not report_id:
             return None

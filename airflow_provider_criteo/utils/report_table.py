@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -31,6 +32,11 @@ from airflow_provider_criteo.utils.destination import Destination
 log = logging.getLogger(__name__)
 
 ON_ROW_CAP = ("fail", "warn")
+SPLIT = "split"
+SPLIT_NEEDS_REQUEST = (
+    "on_row_cap='split': here is a job and no request that could be cut; use ReportToObjectStorageOperator, or "
+    "on_row_cap='fail' or 'warn'"
+)
 ON_EMPTY = ("write", "skip", "fail")
 DATE = "{date}"
 
@@ -41,7 +47,8 @@ class TableParameters(TableOptions):
 
     :param partition_by: a date column; the destination then has ``{date}``, and each day of the range its file.
     :param on_row_cap: what to do at the row count at which Criteo cuts a report: ``"fail"`` before anything is
-        published, or ``"warn"``.
+        published, or ``"warn"``. ``ReportToObjectStorageOperator`` has ``"split"``, too: it asks for the request in
+        parts, in halves until none is that long, and makes one table of them.
     :param on_empty: what to do with a report without rows: ``"write"``, ``"skip"`` the task or ``"fail"``.
     :param attributes: of the request: the schema of an empty report, and the days of the range.
     :raises InvalidInputError: one of them cannot be right, or pyarrow is missing.
@@ -56,6 +63,8 @@ class TableParameters(TableOptions):
         with as_task_exceptions():
             require_pyarrow()
             super().__post_init__()
+        if self.on_row_cap == SPLIT:
+            raise InvalidInputError(SPLIT_NEEDS_REQUEST)
         for name, valid in (("on_row_cap", ON_ROW_CAP), ("on_empty", ON_EMPTY)):
             if getattr(self, name) not in valid:
                 raise InvalidInputError(f"{name}={getattr(self, name)!r}; {choices(getattr(self, name), valid)}")
@@ -117,8 +126,11 @@ class TabledReport(DownloadedReport):
         }
 
 
+Receive = Callable[[IO[bytes]], DownloadedReport]
+
+
 def write_table(
-    receive: Callable[[IO[bytes]], DownloadedReport],
+    receives: Sequence[Receive],
     parameters: TableParameters,
     report_type: str,
     target: Callable[[str], Destination],
@@ -127,7 +139,7 @@ def write_table(
 ) -> TabledReport:
     """Receive a report, make its table in other files, and publish each of them in one step.
 
-    :param receive: writes the report's file, whole, into an open one.
+    :param receives: each writes a report's file, whole, into an open one; several are the parts of one request.
     :param target: the destination of a URL.
     :param before_publish: told of each file that is whole, and not yet in its place.
     :raises CriteoError: the report could not be had whole, or is not what it should be; nothing was published.
@@ -142,20 +154,22 @@ def write_table(
             before_publish(report)
         return report
 
-    with tempfile.NamedTemporaryFile(prefix="criteo-") as raw:
-        received = receive(raw)
-        raw.flush()
+    with ExitStack() as stack:
+        raws, received = [], []
+        for receive in receives:
+            raw = stack.enter_context(tempfile.NamedTemporaryFile(prefix="criteo-"))
+            received.append(receive(raw))
+            raw.flush()
+            raws.append(raw.name)
         if parameters.partition_by is None:
 
             def whole(file: IO[bytes]) -> TabledReport:
-                table = convert_with(
-                    raw.name, file, parameters, report_type=report_type, attributes=parameters.attributes
-                )
+                table = convert_with(raws, file, parameters, report_type=report_type, attributes=parameters.attributes)
                 return _checked(received, table, parameters, report_type)
 
             return publish(destination, whole)
         with convert_by_day(
-            raw.name,
+            raws,
             parameters,
             partition_by=parameters.partition_by,
             report_type=report_type,
@@ -197,33 +211,55 @@ def _size_and_sha256(file: IO[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _checked(received: DownloadedReport, table: Table, parameters: TableParameters, report_type: str) -> TabledReport:
+def _checked(
+    received: Sequence[DownloadedReport], table: Table, parameters: TableParameters, report_type: str
+) -> TabledReport:
     """The report, unless its rows are too few, at Criteo's cap, or none where some are wanted."""
-    told = received.row_count
-    if told is not None and table.rows < told:
-        reason = f"the file of report job {received.report_id} has {table.rows} rows, and Criteo told of {told}"
-        raise TransientError(200, (), "the download", reason=reason)
-    if told is not None and table.rows > told:
-        log.warning("The file has %d rows, more than the %d that Criteo told.", table.rows, told)
+    for part, rows in zip(received, table.source_rows, strict=True):
+        _check_against_told(part, rows)
     if table.rows == 0:
-        _act_on_empty(received, parameters)
+        _act_on_empty(received[0], parameters)
     days = _days(parameters, report_type)
-    truncated = is_row_cap(table.rows, report_type)
-    if truncated:
-        _act_on_row_cap(received, table, parameters, len(days))
+    capped = [part for part, rows in zip(received, table.source_rows, strict=True) if is_row_cap(rows, report_type)]
+    if capped:
+        _act_on_row_cap(capped, max(table.source_rows), parameters, len(days))
+    whole = _as_one(received)
     source = {
-        "size_bytes": received.size_bytes,
-        "sha256": received.sha256,
-        "content_type": received.content_type,
+        "size_bytes": whole.size_bytes,
+        "sha256": whole.sha256,
+        "content_type": whole.content_type,
         "format": table.source_shape,
     }
+    if len(received) > 1:
+        source["parts"] = [
+            {"report_id": part.report_id, "rows": rows, "size_bytes": part.size_bytes, "sha256": part.sha256}
+            for part, rows in zip(received, table.source_rows, strict=True)
+        ]
     log.info(
-        "The table has %d rows and %d columns, of a file of %s",
+        "The table has %d rows and %d columns, of %s of %s",
         table.rows,
         len(table.columns),
-        human(received.size_bytes),
+        "a file" if len(received) == 1 else f"{len(received)} files",
+        human(whole.size_bytes),
     )
-    return TabledReport(**vars(received), table=table, truncated=truncated, source=source, days=tuple(days))
+    return TabledReport(**vars(whole), table=table, truncated=bool(capped), source=source, days=tuple(days))
+
+
+def _check_against_told(received: DownloadedReport, rows: int) -> None:
+    told = received.row_count
+    if told is not None and rows < told:
+        reason = f"the file of report job {received.report_id} has {rows} rows, and Criteo told of {told}"
+        raise TransientError(200, (), "the download", reason=reason)
+    if told is not None and rows > told:
+        log.warning("The file has %d rows, more than the %d that Criteo told.", rows, told)
+
+
+def _as_one(parts: Sequence[DownloadedReport]) -> DownloadedReport:
+    if len(parts) == 1:
+        return parts[0]
+    counts = [part.row_count for part in parts if part.row_count is not None]
+    row_count = sum(counts) if len(counts) == len(parts) else None
+    return replace(parts[0], size_bytes=sum(part.size_bytes for part in parts), sha256="", row_count=row_count)
 
 
 def _days(parameters: TableParameters, report_type: str) -> list[str]:
@@ -241,12 +277,15 @@ def _act_on_empty(received: DownloadedReport, parameters: TableParameters) -> No
         raise EmptyReportError(message)
 
 
-def _act_on_row_cap(received: DownloadedReport, table: Table, parameters: TableParameters, days: int) -> None:
+def _act_on_row_cap(capped: Sequence[DownloadedReport], rows: int, parameters: TableParameters, days: int) -> None:
     finer = f"max_days={days // 2}" if days > 1 else "max_ids, or fewer dimensions"
+    report_ids = tuple(part.report_id for part in capped)
     message = (
-        f"report job {received.report_id} has {table.rows} rows, which is Criteo's cap: it cuts longer reports without a "
+        f"report job {', '.join(report_ids)} has {rows} rows, which is Criteo's cap: it cuts longer reports without a "
         f"word. What to do: ask for less at once, e.g. split_report(..., {finer})"
     )
     if parameters.on_row_cap == "fail":
-        raise RowCapError(f"{message}; or take what came, with on_row_cap='warn'. Nothing was written.")
+        error = RowCapError(f"{message}; or take what came, with on_row_cap='warn'. Nothing was written.")
+        error.report_ids = report_ids
+        raise error
     log.warning("%s", message)

@@ -129,6 +129,7 @@ PUBLIC = {
 INTERNAL = {
     "airflow_provider_criteo.operators.base",
     "airflow_provider_criteo.operators.links",
+    "airflow_provider_criteo.transfers.parts",
     "airflow_provider_criteo.triggers.poller",
     "airflow_provider_criteo.triggers.queue",
     "airflow_provider_criteo.triggers.quota",
