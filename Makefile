@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-kill test-celery soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -94,6 +94,9 @@ test-kill: setup ## kill any process of a real Airflow at any moment (installs P
 
 test-celery: setup ## on CeleryExecutor with two workers (installs PostgreSQL and Redis)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m celery
+
+test-account: setup ## two years of twelve accounts on a real Airflow (long)
+	$(PYTHON) -m pytest tests/airflow/test_account.py --timeout 3600 -s
 
 soak: setup ## ten minutes of reports with faults and kills
 	$(PYTHON) -m benchmarks.soak

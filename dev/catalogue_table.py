@@ -43,10 +43,38 @@ days or two ids may be summed.
 """
 
 
+DAYS_AGAIN = """
+## Days to ask for again
+
+Criteo corrects the figures of days that are over. So a [nightly load](guides/account.md#each-night) asks for some days
+before its own once more, and overwrites them:
+
+| Days before | `report_type` | Why |
+| --- | --- | --- |
+"""
+
+WHY_AGAIN = {
+    35: "stands at the day of the ad, and a purchase counts up to 30 days later, by the longest of the "
+    "[attribution windows](https://developers.criteo.com/retail-media/docs/demand-side-analytics-get-started)",
+    7: "attribution is final after 74 hours, small changes come up to 120 hours later (Retail Media: "
+    "[overview](https://developers.criteo.com/retail-media/docs/demand-side-analytics-overview); Marketing Solutions: "
+    "adjustments up to 120 hours). **9** with omnichannel metrics, which come up to 207 hours later",
+    None: "not for billing and never final (`mpo-realtime`); billing of the closed month, once more some days into the next "
+    "(`rm-partner-billing`); a state and no days (catalogs); not documented (the others)",
+}
+
+
 def document() -> str:
     """The whole page."""
     choice = "".join(f"| {' | '.join(_choice(row))} |\n" for row in rows())
-    return HEAD.format(choice=choice) + "".join(map(_section, rows()))
+    return HEAD.format(choice=choice) + "".join(map(_section, rows())) + _days_again()
+
+
+def _days_again() -> str:
+    return DAYS_AGAIN + "".join(
+        f"| {days or '-'} | {', '.join(f'`{row.id}`' for row in rows() if limits_of(row.id).days_again == days)} | {why} |\n"
+        for days, why in WHY_AGAIN.items()
+    )
 
 
 def _product(row: ReportType) -> str:

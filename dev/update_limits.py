@@ -45,6 +45,24 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 """What Criteo's pages say of a report type's rows, and its specifications do not."""
 
+AGAIN: dict[str, int] = {
+    **dict.fromkeys(
+        (
+            *("mpo-products", "products", "statistics", "audience-performance"),
+            *("rm-performance", "rm-missed-opportunities", "rm-fillrate", "rm-unfilled-placements", "rm-revenue"),
+            *("rm-campaigns", "rm-line-items", "rm-accounts", "rm-offsite"),
+        ),
+        7,
+    ),
+    "rm-attributed-transactions": 35,
+}
+"""How many days before a day are to be asked for again with it, as their figures change.
+
+Retail Media: final after 74 hours, small changes up to 120; Marketing Solutions: adjustments up to 120 hours, omnichannel
+metrics up to 207. Attributed transactions stand at the day of the ad, up to 30 days before that of the purchase. In whole
+days, with some to spare. mpo-realtime is never final, and the rest is not documented.
+"""
+
 MOVED = {
     f"{report_type}.{name}": f"filters.{name}"
     for report_type in ("rm-share-of-voice", "rm-digital-shelf-intelligence")
@@ -91,6 +109,7 @@ def limits(documented: dict[str, Any], report_type: dict[str, Any]) -> dict[str,
         "day_dimensions": [name for name in offered if name in DAY_DIMENSIONS],
         "week_dimensions": [name for name in offered if name in WEEK_DIMENSIONS],
         "ids": {path: {"max": most, "dimension": dimension_of(id_, path, offered)} for path, most in paths.items()},
+        "days_again": AGAIN.get(id_),
     }
     return {name: value for name, value in {**found, **BESIDE.get(id_, {})}.items() if value not in (None, [])}
 

@@ -13,6 +13,7 @@ pytest_plugins = ["tests.support.fixtures", "airflow_provider_criteo.sandbox.pyt
 
 MARKERS = {
     "kill": "kills processes of a real Airflow",
+    "account": "loads a whole account on a real Airflow",
     "celery": "runs on CeleryExecutor with Redis and PostgreSQL",
 }
 

@@ -42,6 +42,7 @@ class Limits:
     :param default_dimensions: those of a request that names none.
     :param templates_without_dimensions: values of ``reportType`` with which Criteo disregards dimensions.
     :param ids: the lists of ids; None where they are not known.
+    :param days_again: how many days before a day are to be asked for again with it, as their figures change.
     """
 
     max_days: int | None = None
@@ -54,6 +55,7 @@ class Limits:
     default_dimensions: tuple[str, ...] = ()
     templates_without_dimensions: tuple[str, ...] = ()
     ids: tuple[IdLimit, ...] | None = None
+    days_again: int | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Limits:

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from ways import until
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.reports import REPORT_TYPES
@@ -72,6 +73,32 @@ def test_backfill_makes_one_file_a_day(airflow: AirflowStack, sandbox: Sandbox, 
     assert asked >= {("2026-11-03", "2026-11-03"), ("2026-11-04", "2026-11-04")}
     for day in ("2026-11-03", "2026-11-04"):
         assert [row["date"] for row in rows(lake / f"performance/day={day}/report.csv")] == [day]
+
+
+def test_nightly_backfill_tells_the_consumer_which_days_to_load(
+    airflow: AirflowStack, sandbox: Sandbox, lake: Path
+) -> None:
+    for dag_id in ("example_criteo_nightly", "example_criteo_load_days"):
+        airflow.wait_for_dag(dag_id)
+        airflow.unpause(dag_id)
+    dates = ("--from-date", "2026-10-20", "--to-date", "2026-10-21")
+    airflow.cli("backfill", "create", "--dag-id", "example_criteo_nightly", *dates)
+    runs = airflow.query("select run_id from dag_run where dag_id = 'example_criteo_nightly' and run_type = 'backfill'")
+    assert [airflow.wait("example_criteo_nightly", run["run_id"]) for run in runs] == ["success"] * 2
+    days = [f"2026-10-{day}" for day in range(13, 22)]
+    assert {path.parent.name for path in (lake / "nightly").rglob("*.parquet")} >= {f"day={day}" for day in days}
+    loaded = lake / "warehouse"
+    until("all days are loaded", lambda: {path.stem for path in loaded.glob("*.parquet")} >= set(days))
+    for day in days:
+        assert (loaded / f"{day}.parquet").read_bytes() == (lake / f"nightly/day={day}/part.parquet").read_bytes()
+
+
+def test_account(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
+    _, state = airflow.run("example_criteo_account", {"first_day": "2026-07-01", "last_day": "2026-11-24"})
+    assert state == "success"
+    spans = {(job["attributes"]["startDate"], job["attributes"]["endDate"]) for job in sandbox.jobs()}
+    assert spans == {("2026-07-01", "2026-10-08"), ("2026-10-09", "2026-11-24")}
+    assert len(list((lake / "performance/account=100").glob("day=*/part.parquet"))) == 147
 
 
 def test_retail_media(airflow: AirflowStack, lake: Path) -> None:

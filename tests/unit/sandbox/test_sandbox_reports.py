@@ -383,7 +383,7 @@ def test_no_body_is_too_odd_for_an_answer(report_type):
     assert 400 in seen
 
 
-def test_a_start_is_refused_where_criteo_s_pages_say_so_alone(caller: Any) -> None:
+def test_a_start_is_refused_where_criteo_s_pages_say_so_alone(caller):
     days = {"startDate": "2020-01-01", "endDate": "2020-01-01"}
     statistics = {"advertiserIds": ["1"], **days, "dimensions": ["Day"], "metrics": ["Clicks"], "currency": "EUR"}
     performance = {**days, "filters": {"accountIds": ["1"]}, "dimensions": ["date"], "metrics": ["clicks"]}

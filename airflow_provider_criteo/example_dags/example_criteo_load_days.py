@@ -1,0 +1,42 @@
+"""
+### Load the days that are new
+
+Starts when `example_criteo_nightly.py` has written, and loads exactly the days that its event names. The warehouse here is a
+folder of one file a day; with DuckDB or a warehouse it is `DELETE ... WHERE date = ...` and an insert from that day's file.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pendulum
+from airflow import DAG
+from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, task
+
+LAKE = os.environ.get("CRITEO_LAKE", "file:///tmp/criteo")
+NIGHTLY = Asset("criteo-nightly")
+
+with DAG(
+    dag_id="example_criteo_load_days",
+    schedule=[NIGHTLY],
+    start_date=pendulum.datetime(2026, 8, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2},
+    tags=["criteo", "example"],
+    doc_md=__doc__,
+):
+
+    @task
+    def load(**context) -> list[str]:
+        """Replace each day that an event names, and no other."""
+        # Airflow 2 calls assets datasets.
+        events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
+        days = sorted({day for of_asset in events.values() for event in of_asset for day in event.extra["days"]})
+        for day in days:
+            loaded = ObjectStoragePath(f"{LAKE}/warehouse/{day}.parquet")
+            loaded.parent.mkdir(parents=True, exist_ok=True)
+            loaded.write_bytes(ObjectStoragePath(f"{LAKE}/nightly/day={day}/part.parquet").read_bytes())
+        return days
+
+    load()
