@@ -289,6 +289,8 @@ class _Request:
         sole = [name for name in _names(self.attributes.get("metrics")) if name.lower() in not_additive()]
         unadded = f", which {', '.join(sole[:_SHOWN_METRICS])} cannot be" if sole else ""
         remedy = f"add the dimension {dimension}" if dimension else f"{self.report_type} has none that does"
+        if what == "day" and not dimension:
+            remedy += ", so make a task for each month (or less) and name it by extra_columns"
         return InvalidInputError(
             f"{field}: {count} {what}s, {f'max_{what}s={own} is' if own == most else f'at most {most} are'} allowed, "
             f"and no dimension tells the {what}, so that rows of the parts would have to be added up{unadded}; "
