@@ -289,12 +289,11 @@ class _Request:
         sole = [name for name in _names(self.attributes.get("metrics")) if name.lower() in not_additive()]
         unadded = f", which {', '.join(sole[:_SHOWN_METRICS])} cannot be" if sole else ""
         remedy = f"add the dimension {dimension}" if dimension else f"{self.report_type} has none that does"
-        if what == "day" and not dimension:
-            remedy += ", so make a task for each month (or less) and name it by extra_columns"
+        apart = " a task, named by extra_columns" if what == "day" and not dimension else ""
         return InvalidInputError(
             f"{field}: {count} {what}s, {f'max_{what}s={own} is' if own == most else f'at most {most} are'} allowed, "
             f"and no dimension tells the {what}, so that rows of the parts would have to be added up{unadded}; "
-            f"{remedy}, ask for at most {most} {what}s, or set allow_non_additive=True to have the rows of each part"
+            f"{remedy}, ask for at most {most} {what}s{apart}, or set allow_non_additive=True to have the rows of each part"
         )
 
 

@@ -394,7 +394,7 @@ def test_dates_that_nothing_limits_pass_as_they_are() -> None:
             "rm-partner-billing",
             request(),
             {},
-            "324 days, at most 31 are allowed.*a task for each month.*by extra_columns",
+            "324 days, at most 31 are allowed.*at most 31 days a task, named by extra_columns",
         ),
         (
             "audience-performance",
