@@ -66,6 +66,17 @@ class CriteoBaseOperator(BaseOperator):
         """The one hook of the task: one client, one session."""
         return CriteoHook(self.criteo_conn_id, self.api_version or None)
 
+    def _render(self, template: Any, context: Any, dag: Any = None) -> Any:
+        """As Airflow renders, but text that looks like a number stays text: ids such as ``0123`` or ``1e5``.
+
+        Rendered as a native value, text is read as Python's literals: https://jinja.palletsprojects.com/nativetypes
+        """
+        value = super()._render(template, context, dag)
+        if isinstance(value, bool) or not isinstance(value, (int, float, complex, tuple)):
+            return value
+        parts = list(template.root_render_func(template.new_context(dict(context))))
+        return "".join(parts) if all(isinstance(part, str) for part in parts) else value
+
 
 class WaitsForReportJob(CriteoBaseOperator):
     """A task that waits for a report job, without a worker where it is deferrable."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, Param, task
 
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.exceptions import InvalidInputError
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
@@ -112,6 +114,32 @@ def test_a_report_id_stays_text_where_templates_are_rendered_as_native_values(cr
         sensor = ReportJobStatusSensor(task_id="one", report_id="{{ params.id }}", mode="poke")
     assert rendered(sensor, params={"id": "123456"}).execute({"ti": TaskInstance()}) == "123456"
     assert criteo.polls[0][1] == "123456"
+
+
+@pytest.mark.parametrize("report_type", ["mpo-realtime", "not-in-a-specification"])
+@pytest.mark.parametrize("id_", ["0123", "1e5", "007e1", "1.0", "1_000", "0x10", "12345678901234567890", "-5", "1,2"])
+def test_text_that_looks_like_a_number_stays_text_where_templates_are_rendered_as_native_values(
+    id_: str, report_type: str, criteo: ScriptedCriteo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REPORT_TYPES, report_type, replace(REPORT_TYPES["mpo-realtime"], id=report_type))
+    bodies: list[Any] = []
+    monkeypatch.setattr(criteo, "told_of_create", bodies.append)
+    with dag(render_template_as_native_obj=True):
+        create = CreateReportJobOperator(
+            task_id="create",
+            report_type=report_type,
+            attributes={
+                "advertiserIds": [id_, "{{ params.id }}"],
+                "lookbackWindow": "{{ 30 * 2 }}",
+                "x": "{{ params.share }}",
+            },
+        )
+        sensor = ReportJobStatusSensor(task_id="wait", report_id="{{ params.id }}", mode="poke")
+    context = {"ti": TaskInstance(), "params": {"id": id_, "share": 0.5}}
+    rendered(create, **context).execute(context)
+    sent = json.loads(bodies[0])["data"]["attributes"]
+    assert sent == {"advertiserIds": [id_, id_], "lookbackWindow": 60, "x": 0.5}
+    assert rendered(sensor, **context).report_id == id_
 
 
 @pytest.mark.parametrize("path", ["attributes.json", "./attributes.json", "sub/attributes.json"])
