@@ -10,6 +10,7 @@ Give the range when you trigger the run: `{"first_day": "2024-12-01", "last_day"
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pendulum
 from airflow import DAG
@@ -32,7 +33,7 @@ with DAG(
 ):
 
     @task
-    def requests(accounts: list[dict], params: dict) -> list[dict]:
+    def requests(accounts: list[dict[str, Any]], params: dict[str, Any]) -> list[dict[str, Any]]:
         """What each mapped task asks for, and where it goes."""
         from airflow_provider_criteo.api.splitting import split_report
 

@@ -8,6 +8,7 @@ folder of one file a day; with DuckDB or a warehouse it is `DELETE ... WHERE dat
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pendulum
 from airflow import DAG
@@ -28,7 +29,7 @@ with DAG(
 ):
 
     @task
-    def load(**context) -> list[str]:
+    def load(**context: Any) -> list[str]:
         """Replace each day that an event names, and no other."""
         # Airflow 2 calls assets datasets.
         events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
