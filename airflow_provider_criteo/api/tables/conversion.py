@@ -163,11 +163,19 @@ def row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator
     for batch in batches:
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
+        del batch  # or it would stay while its table is used
         if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
-            yield pa.Table.from_batches(held, schema)
-            held, rows, size = [], 0, 0
+            yield _drained(held, schema)
+            rows = size = 0
     if held:
-        yield pa.Table.from_batches(held, schema)
+        yield _drained(held, schema)
+
+
+def _drained(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """A table of the batches, which nobody else holds then."""
+    table = pa.Table.from_batches(batches, schema)
+    batches.clear()
+    return table
 
 
 def write(batches: Iterator[pa.RecordBatch], file: IO[bytes], schema: pa.Schema, options: TableOptions) -> int:
@@ -208,13 +216,16 @@ class Days:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(pa.PythonFile(self._file, "w"), self.schema, options=options) as file:
             for group in row_groups(iter(report), self.schema):
-                for day in pc.unique(group[self._column.name]).to_pylist():
+                # The sort is stable: a day's rows stay in the report's order.
+                group = group.sort_by(self._column.name)
+                start = 0
+                for day, count in _counts(group[self._column.name]):
                     self._check(day)
-                    rows = group.filter(pc.equal(group[self._column.name], pa.scalar(day, pa.date32())))
-                    for batch in rows.to_batches():
+                    for batch in group.slice(start, count).to_batches():
                         file.write_batch(batch)
                         self._places[day].append(place)
                         place += 1
+                    start += count
                 del group  # or it would stay while the next one is made
 
     def _check(self, day: date | None) -> None:
@@ -233,6 +244,11 @@ class Days:
     def close(self) -> None:
         """Give the temporary file back."""
         self._file.close()
+
+
+def _counts(values: pa.ChunkedArray) -> list[tuple[date | None, int]]:
+    """Each value in the order in which they come first, and how often it comes."""
+    return [(value.as_py(), count.as_py()) for value, count in zip(*pc.value_counts(values).flatten(), strict=True)]
 
 
 def _date_column(columns: Sequence[Column], partition_by: str) -> Column:
