@@ -44,7 +44,7 @@ days or two ids may be summed.
 
 
 DAYS_AGAIN = """
-## Days to ask for again
+### Days to ask for again
 
 Criteo corrects the figures of days that are over. So a [nightly load](guides/account.md#each-night) asks for some days
 before its own once more, and overwrites them:
@@ -67,7 +67,7 @@ WHY_AGAIN = {
 def document() -> str:
     """The whole page."""
     choice = "".join(f"| {' | '.join(_choice(row))} |\n" for row in rows())
-    return HEAD.format(choice=choice) + "".join(map(_section, rows())) + _days_again()
+    return HEAD.format(choice=choice) + _days_again() + "".join(map(_section, rows()))
 
 
 def _days_again() -> str:
