@@ -122,6 +122,9 @@ class Pace:
         self._ceiling = calls_per_minute
         self._documented = documented
         self._most_served = 0
+        self._next_grant = 0.0
+        self._expected = 0
+        self._expected_until: float | None = None
         self._window = window
         self._clock = clock
         self._limit: int | None = None
@@ -149,19 +152,32 @@ class Pace:
     def try_grant(self) -> float:
         """Take a call that another process will make out of the quota, if it may be made now.
 
+        Half a window's share apart, so that the first that is refused can stop those behind it, and workers start in turn.
+
         :return: 0 if it is taken; else seconds until it may be.
         """
-        # Nothing tells the limit: others cannot be stopped by the first that is refused, as calls of our own can.
-        wait = self._wait(self._allowed or max(self._documented, self._most_served))
+        now = self._clock()
+        allowed = self._allowed or max(self._documented, self._most_served)
+        wait = max(self._wait(allowed, self._still_expected(now)), self._next_grant - now)
         if not wait:
             self._count()
+            self._next_grant = now + self._window / allowed / 2
         return wait
+
+    def expect_calls(self) -> None:
+        """As many as are documented are about to be made by others, without a grant: the tasks of a first window."""
+        if self._expected_until is None:
+            self._expected, self._expected_until = self._documented, self._clock() + self._window
+
+    def _still_expected(self, now: float) -> int:
+        return self._expected if now < (self._expected_until or 0.0) else 0
 
     def was_made(self, seconds_ago: float) -> None:
         """Another process made a call that was not granted to it.
 
         :param seconds_ago: when; by now it may be out of the window.
         """
+        self._expected = max(0, self._expected - 1)
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
             self._most_served = max(self._most_served, len(self._calls))
@@ -172,14 +188,14 @@ class Pace:
         known = [calls for calls in (self._ceiling, self._share, self._limit) if calls is not None]
         return min(known, default=None)
 
-    def _wait(self, allowed: int | None) -> float:
+    def _wait(self, allowed: int | None, expected: int = 0) -> float:
         now = self._clock()
         self._forget_old_calls()
         wait = max(0.0, self._closed_until - now)
         if self._remaining is not None and now < self._remaining_until and self._remaining <= self._in_flight:
             wait = max(wait, self._remaining_until - now)
         if allowed is not None:
-            excess = len(self._calls) + self._in_flight - allowed
+            excess = len(self._calls) + self._in_flight + expected - allowed
             if 0 <= excess < len(self._calls):
                 wait = max(wait, self._calls[excess] + self._window - now)
             elif excess >= 0:
@@ -192,6 +208,7 @@ class Pace:
             self._in_flight -= 1
         elif self._calls:
             self._calls.pop()
+            self._next_grant = 0.0
             if self._remaining is not None:
                 self._remaining += 1
 
@@ -229,25 +246,28 @@ class Pace:
         self._remaining = min(remaining, self._remaining or 0) if same_window else remaining
         self._remaining_until = until
 
-    def refused(self, rate: RateLimit, *, expected: bool = False) -> None:
+    def refused(self, rate: RateLimit) -> None:
         """A call of this application was answered 429, wherever it was made.
 
         :param rate: what the reply said of the quota.
-        :param expected: whether the call had no turn, so that it says nothing of others who use the quota.
         """
         now = self._clock()
         self._refusals += 1
         if now < self._closed_until:
             return  # calls that are under way together are refused together
-        if self._limit is None:
-            self._share = rate.limit  # the first refusal tells the limit
-        elif not expected:
-            # The limit was kept, and yet: others use the quota, too. They halve as well, so that all come to an even share.
-            self._share = max(1, (self._share or self._limit) // 2)
+        self._share = self._share_after_refusal(rate, now)
         self._limit = rate.limit or self._limit or self._documented
         self._remaining = None
         self._closed_until = now + (rate.reset_in or backoff(self._refusals)) + _GRACE
         self._clean_since = self._closed_until
+
+    def _share_after_refusal(self, rate: RateLimit, now: float) -> int | None:
+        if self._limit is None:
+            return rate.limit  # the first refusal tells the limit
+        opened = now if rate.reset_in is None else now + rate.reset_in - self._window
+        got_through = sum(moment >= opened for moment in self._calls)
+        # The limit was kept, and yet: others use the quota, too, or a worker was late.
+        return min(max(got_through, (self._share or self._limit) // 2, 1), self._limit)
 
     def _grow(self) -> None:
         """After a window that was used up and brought no refusal, take a little more of the quota again."""

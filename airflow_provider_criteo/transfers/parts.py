@@ -109,7 +109,7 @@ class PartsOfReport:
     :param deadline: of all waits for the parts.
     :param parts: those that there are.
     :param may_download: whether the quota has been asked for the downloads.
-    :param had_turn: whether it has been asked for the next create.
+    :param in_turn: whether the next create has had its turn.
     :param has_waited: whether a job has been waited for since the last creates.
     """
 
@@ -121,7 +121,7 @@ class PartsOfReport:
         parts: Parts,
         *,
         may_download: bool,
-        had_turn: bool = False,
+        in_turn: bool = False,
         has_waited: bool = False,
     ) -> None:
         self._task = task
@@ -129,8 +129,8 @@ class PartsOfReport:
         self._deadline = deadline
         self._parts = parts
         self._may_download = may_download
-        self._had_turn = had_turn
         self._called_at: float | None = None
+        self._in_turn = in_turn
         self._has_waited = has_waited
 
     @classmethod
@@ -140,15 +140,10 @@ class PartsOfReport:
         context: Context,
         job: ReportJob,
         deadline: Deadline,
-        *,
-        had_turn: bool,
     ) -> PartsOfReport:
-        """The report as one part, whose job is done.
-
-        :param had_turn: whether its download has had its turn in the quota.
-        """
+        """The report as one part, whose job is done."""
         parts = Parts(task.report_type, task.rendered_attributes(context), {_WHOLE: job})
-        return cls(task, context, deadline, parts, may_download=True, had_turn=had_turn)
+        return cls(task, context, deadline, parts, may_download=True)
 
     @classmethod
     def carried(
@@ -172,7 +167,7 @@ class PartsOfReport:
         if ended is not None:
             name = next(name for name, job in parts.jobs.items() if job and job.report_id == ended.report_id)
             parts.jobs[name] = ended
-        turns = {"may_download": carried["may_download"], "had_turn": ended is None, "has_waited": ended is not None}
+        turns = {"may_download": carried["may_download"], "in_turn": ended is None, "has_waited": ended is not None}
         self = cls(task, context, deadline, parts, **turns)
         if self._request != carried["request"]:
             raise InvalidInputError(
@@ -199,7 +194,7 @@ class PartsOfReport:
                 with as_task_exceptions():
                     self._parts.cut(name)
                 self._task.log.info("At Criteo's row cap, to be asked for in halves: %s", self._parts.told(name))
-            self._may_download = self._had_turn = self._has_waited = False
+            self._may_download = self._in_turn = self._has_waited = False
 
     def _jobs(self) -> dict[str, ReportJob]:
         return {name: job for name in self._parts.leaves if (job := self._parts.jobs[name]) is not None}
@@ -213,9 +208,9 @@ class PartsOfReport:
         except RateLimitError as error:
             if not self._task.deferrable:
                 raise
-            self._task.defer_to_queue("create", self._deadline, error, had_turn=self._had_turn, **self._state())
-        self._called_at = self._called_at if self._had_turn else CLOCK.now()
-        self._had_turn = False
+            self._task.defer_to_queue("create", self._deadline, error, **self._state())
+        self._called_at = self._called_at if self._in_turn else CLOCK.now()
+        self._in_turn = False
         self._task.log.info("Asked for %s", self._parts.told(name))
 
     def _wait_for(self, name: str) -> None:
@@ -242,9 +237,7 @@ class PartsOfReport:
         except RateLimitError as error:
             if not self._task.deferrable:
                 raise
-            self._task.defer_to_queue(
-                "download", self._deadline, error, had_turn=self._had_turn, calls=len(jobs), **self._state()
-            )
+            self._task.defer_to_queue("download", self._deadline, error, calls=len(jobs), **self._state())
 
     def _state(self) -> dict[str, Any]:
         return {

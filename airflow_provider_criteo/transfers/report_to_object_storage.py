@@ -86,7 +86,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             if published:
                 return published
             if self.deferrable and self._is_beyond_first_window(context):
-                self.defer_to_queue("create", deadline)
+                self.defer_to_queue("create", deadline, beyond_first_window=True)
             return self._export(context, deadline)
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
@@ -99,7 +99,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             if carried.get("parts"):
                 return PartsOfReport.carried(self, context, carried).table()
             if carried.get("job"):
-                return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline, had_turn=True)
+                return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline)
             return self._export(context, deadline, had_turn=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
@@ -110,7 +110,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             carried = (event or {}).get("carried")
             if carried:
                 return PartsOfReport.carried(self, context, carried, job).table()
-            return self._downloaded(context, job, Deadline.of_event(event) or Deadline.of(self), had_turn=True)
+            return self._downloaded(context, job, Deadline.of_event(event) or Deadline.of(self))
 
     def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
         """The parameters of a table; a file at the cap is an error to who then asks for parts."""
@@ -132,19 +132,19 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self.defer_to_queue("create", deadline, error, had_turn=had_turn)
+            self.defer_to_queue("create", deadline, error)
         called_at = None if had_turn else CLOCK.now()
         return self._downloaded(context, self.waited_for(job, deadline, called_at), deadline)
 
-    def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline, *, had_turn: bool = False) -> str:
+    def _downloaded(self, context: Context, job: ReportJob, deadline: Deadline) -> str:
         if self.on_row_cap == SPLIT:
-            return PartsOfReport.whole(self, context, job, deadline, had_turn=had_turn).table()
+            return PartsOfReport.whole(self, context, job, deadline).table()
         try:
             return self.download(context, job.report_id, job, self.quota_wait, self._asked(context))
         except RateLimitError as error:
             if not self.deferrable:
                 raise
-            self.defer_to_queue("download", deadline, error, had_turn=had_turn, job=job.to_json())
+            self.defer_to_queue("download", deadline, error, job=job.to_json())
 
     def waited_for(
         self,
@@ -198,7 +198,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         deadline: Deadline,
         error: RateLimitError | None = None,
         *,
-        had_turn: bool = False,
+        beyond_first_window: bool = False,
         calls: int = 1,
         **carried: Any,
     ) -> NoReturn:
@@ -206,7 +206,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
         :param call: ``"create"`` or ``"download"``.
         :param error: what Criteo said when it refused the call.
-        :param had_turn: whether that call had its turn.
+        :param beyond_first_window: whether it was not tried, as a window's tasks before this one try without a turn.
+        :param calls: how many calls are to be made then.
         :param carried: what the task goes on with, beside the deadline.
         """
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
@@ -226,7 +227,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
                 limit=error.limit if error is not None else None,
                 refused_until=now + reset_in if error is not None else None,
                 carried={"deadline": deadline.to_json(), **carried},
-                had_turn=had_turn,
+                beyond_first_window=beyond_first_window,
                 calls=calls,
             ),
             method_name="execute_in_turn",

@@ -68,17 +68,21 @@ class ConnectionPoller:
                 raise
         return await self.get_report_job(report_id, report_type, api_version, due)
 
-    async def turn(self, call: Call, due: float, refused: RateLimit | None = None, *, had_turn: bool = False) -> None:
+    async def turn(
+        self, call: Call, due: float, refused: RateLimit | None = None, *, beyond_first_window: bool = False
+    ) -> None:
         """Wait until a worker may make a call, and take it out of the quota.
 
         :param due: epoch seconds since when the call waits.
         :param refused: what Criteo said when it refused the call.
-        :param had_turn: whether the call that was refused had its turn.
+        :param beyond_first_window: whether a window's tasks before this one make their calls without a turn.
         :raises UnavailableError: the connection cannot be looked up.
         """
         await self._current_client()
         if refused is not None:
-            self._queue.refused(refused, expected=not had_turn)
+            self._queue.refused(refused)
+        if beyond_first_window:
+            self._queue.expect_calls()
         await self._queue.turn(call, due)
 
     async def was_made(self, seconds_ago: float) -> None:

@@ -57,19 +57,21 @@ class TurnQueue:
                 self.let_go()
             raise
 
-    def refused(self, rate: RateLimit, *, expected: bool) -> None:
-        """A call of a worker's was answered 429.
-
-        :param expected: whether it was made without a turn.
-        """
+    def refused(self, rate: RateLimit) -> None:
+        """A call of a worker's was answered 429."""
         if self._pace is not None:
-            self._pace.refused(rate, expected=expected)
+            self._pace.refused(rate)
             self.let_go()
 
     def was_made(self, seconds_ago: float) -> None:
         """A worker made a call without a turn."""
         if self._pace is not None:
             self._pace.was_made(seconds_ago)
+
+    def expect_calls(self) -> None:
+        """Workers are about to make a first window's calls without a turn."""
+        if self._pace is not None:
+            self._pace.expect_calls()
 
     def let_go(self) -> None:
         """Give as many turns as the pace allows; come back when it allows the next."""

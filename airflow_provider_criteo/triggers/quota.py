@@ -28,7 +28,7 @@ class QuotaTurnTrigger(BaseTrigger):
     :param limit: calls a window, where Criteo told it when it refused the call.
     :param refused_until: when a call may be made again, epoch seconds, where Criteo told it.
     :param carried: given back in the event.
-    :param had_turn: whether the call that was refused had its turn.
+    :param beyond_first_window: whether it was not tried, as a window's tasks before this one try without a turn.
     :param calls: how many calls are to be made then.
     """
 
@@ -41,7 +41,7 @@ class QuotaTurnTrigger(BaseTrigger):
         limit: int | None = None,
         refused_until: float | None = None,
         carried: dict[str, Any] | None = None,
-        had_turn: bool = False,
+        beyond_first_window: bool = False,
         calls: int = 1,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
@@ -52,7 +52,7 @@ class QuotaTurnTrigger(BaseTrigger):
         self.limit = limit
         self.refused_until = refused_until
         self.carried = carried
-        self.had_turn = had_turn
+        self.beyond_first_window = beyond_first_window
         self.calls = calls
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -67,7 +67,7 @@ class QuotaTurnTrigger(BaseTrigger):
                 "limit": self.limit,
                 "refused_until": self.refused_until,
                 "carried": self.carried,
-                "had_turn": self.had_turn,
+                "beyond_first_window": self.beyond_first_window,
                 "calls": self.calls,
             },
         )
@@ -88,7 +88,7 @@ class QuotaTurnTrigger(BaseTrigger):
             refusal, left = self._refusal(), self.calls
             while left:
                 try:
-                    await poller.turn(call, self.due, refusal, had_turn=self.had_turn)
+                    await poller.turn(call, self.due, refusal, beyond_first_window=self.beyond_first_window)
                     refusal, left = None, left - 1
                 except UnavailableError as error:
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)

@@ -220,17 +220,17 @@ class Days:
                 group = group.sort_by(self._column.name)
                 start = 0
                 for day, count in _counts(group[self._column.name]):
-                    self._check(day)
+                    places = self._places_of(day)
                     for batch in group.slice(start, count).to_batches():
                         file.write_batch(batch)
-                        self._places[day].append(place)
+                        places.append(place)
                         place += 1
                     start += count
                 del group  # or it would stay while the next one is made
 
-    def _check(self, day: date | None) -> None:
+    def _places_of(self, day: date | None) -> list[int]:
         if day in self._places:
-            return
+            return self._places[day]
         held = "no date" if day is None else f"the day {day}"
         raise TableError(
             f"a row has {held} in column {self._column.name!r}, outside the days asked for, {min(self._places)} to "

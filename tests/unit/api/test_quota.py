@@ -253,10 +253,48 @@ def test_a_call_that_is_not_made_after_all_costs_nothing() -> None:
     pace = Pace(2, clock=lambda: 0.0)
     assert pace.try_start() == 0
     pace.withdrawn()
-    assert [pace.try_grant(), pace.try_grant()] == [0, 0]
-    assert pace.try_grant() == 60
+    assert [pace.try_grant(), pace.try_grant()] == [0, 15]
     pace.withdrawn(granted=True)
     assert pace.try_grant() == 0
+
+
+def test_a_granted_call_that_is_not_made_is_given_back_to_what_criteo_said_remains() -> None:
+    pace = Pace(clock=lambda: 0.0)
+    assert pace.try_start() == 0
+    pace.finished(RateLimit(40, 1, 30.0))
+    assert pace.try_grant() == 0
+    assert pace.try_grant() == 31
+    pace.withdrawn(granted=True)
+    assert pace.try_grant() == 0
+
+
+def test_calls_without_a_grant_are_counted_and_awaited() -> None:
+    now = 0.0
+    pace = Pace(documented=4, clock=lambda: now)
+    pace.expect_calls()
+    assert pace.try_grant() > 0
+    for _ in range(3):
+        pace.was_made(5.0)
+    assert pace.try_grant() > 0
+    pace.was_made(90.0)
+    assert pace.try_grant() == 0
+    now = 56.0
+    pace.expect_calls()
+    assert [pace.try_grant(), pace.try_grant()] == [0, 7.5]
+
+
+def test_as_many_as_a_window_has_had_are_granted_where_nothing_tells_the_limit() -> None:
+    now = 0.0
+    pace = Pace(documented=2, clock=lambda: now)
+    for _ in range(6):
+        assert pace.try_start() == 0
+        pace.finished(None)
+    now = 60.0
+    granted = 0
+    while now < 90.1:
+        granted += pace.try_grant() == 0
+        now += 1
+    assert granted == 6
 
 
 def test_a_429_anywhere_closes_the_pace_until_the_reset() -> None:

@@ -14,7 +14,7 @@ from airflow_provider_criteo.exceptions import DestinationError, InvalidInputErr
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 from airflow_provider_criteo.utils.clock import CLOCK
-from tests.support.scripted_criteo import FILE, ScriptedCriteo, job, refusal
+from tests.support.scripted_criteo import FILE, ScriptedCriteo, connection, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance
 from tests.support.virtual_time import VirtualTime
 
@@ -164,6 +164,62 @@ def test_a_mapped_task_beyond_the_first_window_asks_the_queue_first(criteo: Scri
     task.context["ti"].map_index = 40
     task.result()
     assert not task.deferrals
+
+
+@pytest.mark.parametrize(
+    ("extra", "pool", "first"),
+    [
+        ({"calls_per_minute": 120}, "default_pool", 120),
+        ({"calls_per_minute": 5}, "default_pool", 5),
+        ({"grant_type": "refresh_token", "refresh_token": "a-token"}, "default_pool", 10),
+        ({}, "criteo", None),
+    ],
+    ids=["a larger quota", "a ceiling", "of an account", "a pool bounds what is under way"],
+)
+def test_the_first_window_is_as_large_as_the_connection_says(
+    extra: dict[str, Any],
+    pool: str,
+    first: int | None,
+    criteo: ScriptedCriteo,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(**extra))
+    criteo.created = DONE
+    for index, queues in ((1000, 0),) if first is None else ((first - 1, 0), (first, 1)):
+        task = run(deferrable=True, pool=pool)
+        task.context["ti"].map_index = index
+        task.result()
+        assert len(task.deferrals) == queues
+
+
+def test_one_timeout_bounds_the_waits_for_the_quota_and_for_the_job(
+    criteo: ScriptedCriteo, time: VirtualTime, run: Any
+) -> None:
+    criteo.create_script, criteo.script = [QUOTA, PENDING], [PENDING]
+    began = time.now()
+    with pytest.raises(AirflowSensorTimeout):
+        run(deferrable=True, timeout=100).result()
+    assert len(criteo.creates) == 2
+    assert time.now() - began == pytest.approx(100, abs=1)
+
+
+def test_a_download_goes_back_to_the_queue_for_what_is_left_of_the_time(criteo: ScriptedCriteo, run: Any) -> None:
+    criteo.download_script = [QUOTA]
+    task = run(deferrable=True, timeout=100)
+    task.result()
+    job, turn = (one.trigger for one in task.deferrals)
+    assert turn.end_time == job.end_time
+
+
+def test_the_queue_hears_of_a_create_that_took_no_turn_alone(criteo: ScriptedCriteo, run: Any) -> None:
+    task = run(deferrable=True)
+    task.result()
+    assert task.deferrals[0].trigger.called_at == criteo.creates[0]
+    criteo.script, criteo.create_script = [DONE], [QUOTA, PENDING]
+    task = run(deferrable=True)
+    task.result()
+    assert task.deferrals[-1].trigger.called_at is None
 
 
 def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(

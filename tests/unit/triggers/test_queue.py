@@ -56,7 +56,7 @@ def test_workers_of_whose_quota_nothing_is_known_get_no_more_than_the_documented
     async def turns() -> int:
         queue = TurnQueue(Pace(clock=time.now))
         waiting = [asyncio.create_task(queue.turn(Call.CREATE, time.now())) for _ in range(100)]
-        await asyncio.sleep(1)
+        await asyncio.sleep(59)
         went = sum(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
@@ -107,7 +107,7 @@ def test_a_refusal_is_waited_for_by_all(criteo: ScriptedCriteo, time: VirtualTim
 
     time.run(all_of_them())
     assert min(ended) >= 40
-    assert ended[9] < 42
+    assert ended[9] < 42 + 30, "within half a window"
     assert ended[10] >= 100, "not all at the reset"
 
 
