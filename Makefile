@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-rotation test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -84,10 +84,13 @@ test-sdk: setup ## Criteo's own Python SDKs against the sandbox
 	PYTHONPATH=$$(echo .venvs/sdk/* | tr ' ' ':') $(PYTHON) -m pytest tests/contract/test_sdk.py
 
 test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
-	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py tests/airflow/test_postgres.py --timeout 900
+	$(PYTHON) -m pytest tests/airflow/test_report.py tests/airflow/test_examples.py tests/airflow/test_parallelism.py tests/airflow/test_dag_test.py tests/airflow/test_postgres.py --timeout 900
 
 test-waits: setup ## on a real Airflow whose vault and whose database are away for a while (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_waits.py --timeout 900
+
+test-rotation: setup ## on a real Airflow whose refresh token changes at each use (installs PostgreSQL)
+	$(PYTHON) -m pytest tests/airflow/test_rotated_tokens.py --timeout 1500
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill
