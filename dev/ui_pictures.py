@@ -59,19 +59,21 @@ def main() -> None:
     ):
         airflow.run(MAPPED)
         run_id, failed = a_run_of_which_one_report_fails(airflow, sandbox)
+        airflow.wait_for_dag("load_campaigns")
         airflow.unpause("load_campaigns")
-        airflow.run(ASSETS)
+        table_run, _ = airflow.run(ASSETS)
         (asset,) = airflow.rest("GET", "/assets")["assets"]
         page = chromium.new_page(viewport={"width": 1366, "height": 768})
         run = f"{airflow.url}/dags/{MAPPED}/runs/{run_id}"
         for name, url in {
             "run-mapped": f"{run}/tasks/report/mapped",
             "run-failed-log": f"{run}/tasks/report/mapped/{failed}",
-            "run-link": f"{airflow.url}/dags/{ASSETS}/runs/{airflow.rest('GET', f'/dags/{ASSETS}/dagRuns')['dag_runs'][0]['dag_run_id']}/tasks/report",
+            "run-link": f"{airflow.url}/dags/{ASSETS}/runs/{table_run}/tasks/report",
             "run-asset": f"{airflow.url}/assets/{asset['id']}",
         }.items():
             page.goto(url)
-            page.wait_for_load_state("networkidle")
+            # It goes on asking for what is new, so that the network is never idle.
+            page.wait_for_timeout(4000)
             take(page, page, out / f"{name}.png")
 
 
