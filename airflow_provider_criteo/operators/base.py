@@ -84,6 +84,13 @@ class WaitsForReportJob(CriteoBaseOperator):
     poke_interval: float
     deferrable: bool
 
+    def minutes_of_quota_before(self, context: Context) -> float:
+        """Minutes of the quota that a call each of the mapped tasks before this one uses up; 0 within the first."""
+        index = getattr(context.get("ti"), "map_index", -1)
+        if not isinstance(index, int) or index < 1 or index < self.hook.settings.quota:
+            return 0.0
+        return index / self.hook.settings.quota
+
     def defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline, **options: Any) -> NoReturn:
         """Go on in the triggerer; ``execute_complete`` gets its event.
 

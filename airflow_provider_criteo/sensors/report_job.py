@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_criteo.api.job_answers import require_file
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
-from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.api.quota import MINUTE
+from airflow_provider_criteo.exceptions import UnavailableError, as_task_exceptions
 from airflow_provider_criteo.operators.base import CriteoBaseOperator, WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -91,6 +92,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
         """Wait for the job."""
         with closing(self.hook), self._as_the_flags_say():
             deadline = self._deadline(context)
+            self._stand_back_once(context, deadline)
             wait = self._wait(context, deadline)
             while wait_seconds := self._poked(wait, deadline):
                 if self.deferrable:
@@ -134,7 +136,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             started=deadline.started,
             exponential_backoff=bool(self.exponential_backoff),
             max_wait=self._max_wait_seconds,
-            answered=self._first_poked_at(context) is not None,
+            answered=self._has_poked(context),
             log=self.log,
             clock=CLOCK.now,
         )
@@ -160,6 +162,30 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             first_try = (ti.max_tries or 0) - (self.retries or 0) + 1
             first = _orig_start_date(self.dag_id, self.task_id, ti.run_id, ti.map_index, first_try)
         return first.timestamp() if first else None
+
+    # Reschedule mode: tasks know nothing of each other but their place among those that are mapped
+
+    def _stand_back_once(self, context: Context, deadline: Deadline) -> None:
+        """Leave the first poke to a later minute, where the mapped sensors before this one use up the quota until then."""
+        if self._first_poked_at(context) is not None or not self._stands_back(context):
+            return
+        wait_seconds = min(self._stands_back(context), deadline.timeout)
+        self.log.info("More mapped sensors than one minute's quota has calls for; first poke in %.0f s", wait_seconds)
+        raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
+
+    def _stands_back(self, context: Context) -> float:
+        if not self.reschedule or self.deferrable:
+            return 0.0
+        with suppress(UnavailableError):  # which is for the poke to tell
+            return self.minutes_of_quota_before(context) * MINUTE
+        return 0.0
+
+    def _has_poked(self, context: Context) -> bool:
+        first = self._first_poked_at(context)
+        if first is None:
+            return False
+        stood_back = self._stands_back(context)
+        return not stood_back or CLOCK.now() >= first + stood_back + self.poke_interval
 
     @contextmanager
     def _as_the_flags_say(self) -> Iterator[None]:

@@ -189,8 +189,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
         A pool of the user's own is taken for the bound of what is under way at once, as ``docs/scaling.md`` advises.
         """
-        index = getattr(context.get("ti"), "map_index", -1)
-        return self.pool == _DEFAULT_POOL and isinstance(index, int) and index >= self.hook.settings.quota
+        return self.pool == _DEFAULT_POOL and self.minutes_of_quota_before(context) > 0
 
     def defer_to_queue(
         self,

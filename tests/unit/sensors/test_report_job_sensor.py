@@ -256,6 +256,54 @@ def test_a_used_up_quota_sets_the_next_poke_after_the_reset_and_spreads_the_sens
     assert max(waits) - min(waits) > 15, "they come back together"
 
 
+def test_300_mapped_sensors_that_start_together_are_hardly_refused(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.quota = 40
+    started = time.now()
+    pokes: list[tuple[float, int, TaskInstance]] = []
+    for index in range(300):
+        pokes.append((started + index / 150, index, mapped(index)))
+    done = 0
+    while pokes:
+        pokes.sort(key=lambda poke: poke[0])
+        moment, index, ti = pokes.pop(0)
+        time.seconds = max(moment, time.now())
+        try:
+            sensor(timeout=6 * 3600, poke_interval=60).execute({"ti": ti})
+            done += 1
+        except AirflowRescheduleException as again:
+            ti.first_reschedule = ti.first_reschedule or datetime.fromtimestamp(time.now(), timezone.utc)
+            pokes.append((again.reschedule_date.timestamp(), index, ti))
+    assert done == 300
+    assert criteo.refused <= 0.1 * (300 + criteo.refused)
+    assert time.now() - started <= 1.25 * 300 / 40 * 60
+
+
+@pytest.mark.parametrize(("index", "first_poke"), [(-1, 0), (0, 0), (39, 0), (40, 60), (100, 150)])
+def test_only_a_sensor_beyond_a_minutes_quota_stands_back(
+    index: int, first_poke: float, criteo: ScriptedCriteo, time: VirtualTime
+) -> None:
+    began = time.now()
+    task = run(time, timeout=3600)
+    task.context["ti"] = mapped(index)
+    task.result()
+    assert criteo.polls[0][0] - began == first_poke
+
+
+def test_a_sensor_that_stood_back_has_not_been_answered(time: VirtualTime, criteo: ScriptedCriteo) -> None:
+    criteo.script = [refusal(403, "forbidden", type="access-control")]
+    task = run(time, timeout=3600)
+    task.context["ti"] = mapped(100)
+    with pytest.raises(AirflowFailException):
+        task.result()
+    assert len(criteo.polls) == 1, "nothing was answered before: the refusal is believed at once"
+
+
+def mapped(index: int) -> TaskInstance:
+    ti = TaskInstance()
+    ti.map_index = index  # type: ignore[attr-defined]
+    return ti
+
+
 def test_a_shorter_reset_than_the_interval_does_not_shorten_it(criteo: ScriptedCriteo, time: VirtualTime) -> None:
     criteo.script = [QUOTA]
     assert rescheduled_for(time, poke_interval=300) == 300
