@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_criteo.api.models import Problem, RateLimit, bounded, one_line, problems_from_json, shortened
+from airflow_provider_criteo.api.models import (
+    Problem,
+    RateLimit,
+    bounded,
+    is_cut,
+    one_line,
+    problems_from_json,
+    shortened,
+)
 from airflow_provider_criteo.api.quota import rate_limit_of
 
 _LONGEST_EXCERPT = 2_000
@@ -80,10 +88,10 @@ class Answer:
     def problems_of_error(self) -> tuple[Problem, ...]:
         """What the body says if it is that of an error: known shapes read, else an excerpt."""
         reply = redacted(self.json, self.redact)
-        said = tuple(_problems_in(reply))
+        said = bounded(_problems_in(reply))
         told = " ".join(map(str, said))
-        if said and all(part in told for part in _texts(reply)):
-            return bounded(said)
+        if is_cut(said) or (said and all(part in told for part in _texts(reply))):
+            return said
         return bounded((*said, *self._excerpt()))
 
     def _excerpt(self) -> Iterator[Problem]:
@@ -114,10 +122,13 @@ class Answer:
         return next((meant[problem.type] for problem in self.problems if problem.type in meant), self.status_code)
 
 
-def _problems_in(reply: object) -> Iterator[Problem]:
-    """The problems in the JSON of an error: Criteo's envelope, RFC 9457, ASP.NET, RFC 6749, or a mere message."""
+def _problems_in(reply: object) -> Iterator[object]:
+    """The problems in the JSON of an error: Criteo's envelope, RFC 9457, ASP.NET, RFC 6749, or a mere message.
+
+    Those of a list as they stand there: reading each takes long where they are many.
+    """
     if isinstance(reply, list):
-        yield from map(Problem.from_json, reply)
+        yield from reply
     if not isinstance(reply, Mapping):
         return
     nested = [reply[name] for name in ("error", "fault") if isinstance(reply.get(name), Mapping)]
@@ -138,9 +149,9 @@ def _problems_in(reply: object) -> Iterator[Problem]:
         # ASP.NET's: field to messages.
         for name, messages in errors.items():
             for message in messages if isinstance(messages, list) else [messages]:
-                yield Problem.from_json({"detail": f"{name}: {message}"})
+                yield {"detail": f"{name}: {message}"}
     elif errors:
-        yield from map(Problem.from_json, errors if isinstance(errors, list) else [errors])
+        yield from errors if isinstance(errors, list) else [errors]
 
 
 def _text_of(reply: Mapping[str, Any], *names: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -19,6 +19,7 @@ from pendulum import DateTime
 _LONGEST_TEXT = 1_000
 _LONGEST_NAME = 200
 _LONGEST_SOURCE = 600
+_MORE = " more problems"
 _MOST_BYTES_OF_PROBLEMS = 10 * 1024
 """Of one list, as JSON: a job with its errors and warnings, an exception and an event then stay below 64 KiB."""
 
@@ -145,21 +146,30 @@ def problems_from_json(value: object) -> tuple[Problem, ...]:
     """
     if not value:
         return ()
-    return bounded(map(Problem.from_json, value if isinstance(value, list) else [value]))
+    return bounded(value if isinstance(value, list) else [value])
 
 
-def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """As many problems as a log can take; the last says how many are missing."""
+def bounded(values: Iterable[object]) -> tuple[Problem, ...]:
+    """As many problems as a log can take; the last says how many are missing, which are counted and not read.
+
+    :param values: problems, or JSON values to read them from.
+    """
     kept: list[Problem] = []
     left = _MOST_BYTES_OF_PROBLEMS
-    waiting = iter(problems)
-    for problem in waiting:
+    waiting = iter(values)
+    for value in waiting:
+        problem = value if isinstance(value, Problem) else Problem.from_json(value)
         left -= len(json.dumps(problem.to_json()))
         if kept and left < 0:
             missing = 1 + sum(1 for _ in waiting)
-            return (*kept, Problem(title=f"... and {missing} more problems"))
+            return (*kept, Problem(title=f"... and {missing}{_MORE}"))
         kept.append(problem)
     return tuple(kept)
+
+
+def is_cut(problems: Sequence[Problem]) -> bool:
+    """Whether ``bounded`` has left some out."""
+    return bool(problems) and problems[-1].title.endswith(_MORE)
 
 
 def problem_lines(problems: Iterable[Problem]) -> str:

@@ -270,3 +270,14 @@ def test_a_job_survives_its_json() -> None:
     job = job_in(answer({"data": {"attributes": {"status": "Failure"}}, **THOUSANDS}, 200), ROW, "9")
     assert ReportJob.from_json(json.loads(json.dumps(job.to_json()))) == job
     assert job.state is JobState.FAILED
+
+
+@pytest.mark.parametrize(
+    "errors", [{"field": ["wrong"] * 600_000}, [{"detail": "wrong"}] * 600_000], ids=["map", "list"]
+)
+def test_problems_without_end_are_counted_and_not_read(errors: object) -> None:
+    answer = Answer(400, {}, json.dumps({"errors": errors}).encode())
+    began = time.process_time()
+    assert answer.problems[-1].title.endswith(" more problems")
+    assert len(answer.problems) < 1_000
+    assert time.process_time() - began < 5, "it took 40 s where each was read"
