@@ -113,6 +113,8 @@ def _facts(row: ReportType) -> Iterator[tuple[str, str]]:
     formats = ", ".join(f"`{name}`" for name in row.formats)
     yield "Formats", f"{formats}, by `{row.format_attribute}`" if row.format_attribute else formats
     yield "Days at once", str(limits.max_days or "")
+    again = limits.days_again
+    yield "Ask again for", f"the [{again} days before](#days-to-ask-for-again), each night" if again else ""
     yield "Reaches back", "" if limits.lookback == "not documented" else limits.lookback
     yield "Ids at once", ", ".join(f"{ids.max} `{ids.path}`" for ids in limits.ids or () if ids.max)
     yield "Row cap", " or ".join(f"{cap:,}" for cap in row.row_caps) + (" rows" if row.row_caps else "")
