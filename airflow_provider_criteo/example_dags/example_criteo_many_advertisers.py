@@ -2,9 +2,10 @@
 ### One report per advertiser
 
 One mapped task per advertiser. The waits hold no worker: all of them share one queue in the triggerer, which keeps within
-Criteo's quota. A pool that counts deferred tasks bounds what is under way; it works without, too:
+Criteo's quota. A pool that counts deferred tasks bounds what is under way. Make it, and name it in `CRITEO_POOL`; Airflow
+starts no task whose pool does not exist, so that without it the example uses Airflow's own:
 
-    airflow pools set criteo 40 "Criteo reports under way" --include-deferred
+    airflow pools set criteo 15 "Criteo reports under way" --include-deferred
 """
 
 from __future__ import annotations
