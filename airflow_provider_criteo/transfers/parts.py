@@ -7,9 +7,9 @@ the jobs of the parts alone, and a retry finds each job by its part's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import JobState, ReportJob
@@ -25,8 +25,6 @@ from airflow_provider_criteo.utils.report_table import SPLIT
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
-
 MOST_PARTS = 64
 _WHOLE = ""
 
@@ -41,6 +39,58 @@ def check_on_row_cap(task: Any) -> None:
             f"on_row_cap={SPLIT!r} and output_format={task.output_format!r}: parts become one table, not one of "
             "Criteo's files; set output_format to 'parquet', 'jsonl' or 'csv'"
         )
+
+
+class Exports(Protocol):
+    """What a task does for each of its parts: create, wait, download, and its turns in the quota's queue."""
+
+    report_type: str
+    account_id: Any
+    api_version: Any
+    criteo_conn_id: str
+    deferrable: bool
+
+    @property
+    def log(self) -> Any:
+        """The task's log."""
+
+    @property
+    def quota_wait(self) -> float | None:
+        """Seconds that a call may wait for a used-up quota."""
+
+    def rendered_attributes(self, context: Context) -> dict[str, Any]:
+        """The whole request."""
+        ...
+
+    def created_job(
+        self, context: Context, quota_wait: float | None, attributes: Mapping[str, Any], part: str
+    ) -> ReportJob:
+        """Create a part's job, or take up the one of an earlier try."""
+        ...
+
+    def waited_for(
+        self,
+        job: ReportJob,
+        deadline: Deadline,
+        called_at: float | None,
+        carried: dict[str, Any],
+        *,
+        at_once: bool,
+    ) -> ReportJob:
+        """A part's job when it is done; or the task defers."""
+        ...
+
+    def download_parts(
+        self, context: Context, jobs: Sequence[ReportJob], quota_wait: float | None, attributes: Mapping[str, Any]
+    ) -> str:
+        """Make one table of the parts' files."""
+        ...
+
+    def defer_to_queue(
+        self, call: str, deadline: Deadline, error: RateLimitError | None = None, *, calls: int = 1, **carried: Any
+    ) -> NoReturn:
+        """Wait for the turn of calls without a worker."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -115,7 +165,7 @@ class PartsOfReport:
 
     def __init__(
         self,
-        task: ReportToObjectStorageOperator,
+        task: Exports,
         context: Context,
         deadline: Deadline,
         parts: Parts,
@@ -136,7 +186,7 @@ class PartsOfReport:
     @classmethod
     def whole(
         cls,
-        task: ReportToObjectStorageOperator,
+        task: Exports,
         context: Context,
         job: ReportJob,
         deadline: Deadline,
@@ -148,7 +198,7 @@ class PartsOfReport:
     @classmethod
     def carried(
         cls,
-        task: ReportToObjectStorageOperator,
+        task: Exports,
         context: Context,
         carried: Mapping[str, Any],
         ended: ReportJob | None = None,
