@@ -4,7 +4,7 @@
 Lists the accounts that gave their consent, makes legal requests of the range, and loads them under a pool, a file a day.
 Give the range when you trigger the run: `{"first_day": "2024-12-01", "last_day": "2026-11-24"}`.
 
-    airflow pools set criteo 40 "Criteo reports under way" --include-deferred
+    airflow pools set criteo 15 "Criteo reports under way" --include-deferred
 """
 
 from __future__ import annotations
