@@ -64,7 +64,7 @@ NIGHTS = tuple(
 )
 POOLS = tuple(
     Night(300, 1, 1, quota, pool=pool, slow=0, revoked=False)
-    for quota, sizes in ((40, (None, 10, 20, 40, 60, 80)), (10, (None, 5, 10, 20, 40)))
+    for quota, sizes in ((40, (None, 5, 10, 15, 20, 40, 60)), (10, (None, 5, 10, 15, 20, 40, 60)))
     for pool in sizes
 )
 

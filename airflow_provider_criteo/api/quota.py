@@ -102,8 +102,8 @@ class Pace:
     """Decides when the next call of one application may be made.
 
     Never more calls than the limit in any window, however the server's windows lie. The limit is what headers tell.
-    Until then calls of its own are made one at a time, so that a single 429 tells it; and other processes are granted
-    what is documented, or as many as a window has already had without a 429. Not thread-safe: one poller owns it.
+    Until then calls of its own are made one at a time, and those of other processes apart, so that one 429 or few tell
+    it. Not thread-safe: one poller owns it.
 
     :param calls_per_minute: a ceiling of the user's own.
     :param documented: calls a window that Criteo documents for such an application.
@@ -121,7 +121,6 @@ class Pace:
     ) -> None:
         self._ceiling = calls_per_minute
         self._documented = documented
-        self._most_served = 0
         self._next_grant = 0.0
         self._expected = 0
         self._expected_until: float | None = None
@@ -153,15 +152,19 @@ class Pace:
         """Take a call that another process will make out of the quota, if it may be made now.
 
         Half a window's share apart, so that the first that is refused can stop those behind it, and workers start in turn.
+        While nothing tells the limit, that alone bounds them: who kept to what is documented would never learn of more.
 
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        allowed = self._allowed or max(self._documented, self._most_served)
-        wait = max(self._wait(allowed, self._still_expected(now)), self._next_grant - now)
+        expected = self._still_expected(now)
+        apart = self._window / (self._allowed or self._documented)
+        wait = max(self._wait(self._allowed, expected), self._next_grant - now)
+        if expected and self._allowed is None:
+            wait = max(wait, apart)
         if not wait:
             self._count()
-            self._next_grant = now + self._window / allowed / 2
+            self._next_grant = now + apart / 2
         return wait
 
     def expect_calls(self) -> None:
@@ -180,7 +183,6 @@ class Pace:
         self._expected = max(0, self._expected - 1)
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
-            self._most_served = max(self._most_served, len(self._calls))
 
     @property
     def _allowed(self) -> int | None:
@@ -224,7 +226,6 @@ class Pace:
             return
         self._refusals = 0
         self._count()
-        self._most_served = max(self._most_served, len(self._calls))
         if rate is not None and rate.remaining is not None and rate.reset_in is not None:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
         self._grow()

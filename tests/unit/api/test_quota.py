@@ -283,18 +283,18 @@ def test_calls_without_a_grant_are_counted_and_awaited() -> None:
     assert [pace.try_grant(), pace.try_grant()] == [0, 7.5]
 
 
-def test_as_many_as_a_window_has_had_are_granted_where_nothing_tells_the_limit() -> None:
+def test_a_limit_above_the_documented_one_is_found_by_the_first_429() -> None:
     now = 0.0
     pace = Pace(documented=2, clock=lambda: now)
-    for _ in range(6):
-        assert pace.try_start() == 0
-        pace.finished(None)
-    now = 60.0
     granted = 0
-    while now < 90.1:
+    while granted < 6:
         granted += pace.try_grant() == 0
         now += 1
-    assert granted == 6
+    assert now == 76  # half of 30 s apart: four a window
+    pace.refused(RateLimit(limit=6, reset_in=10.0))
+    now += 15
+    assert pace.try_grant() == 0
+    assert pace.try_grant() == 5
 
 
 def test_a_429_anywhere_closes_the_pace_until_the_reset() -> None:
