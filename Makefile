@@ -115,7 +115,7 @@ matrix: setup ## every supported Airflow, on the Pythons that it allows; ONLY=3.
 matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
 	$(PYTHON) -m dev.matrix --quick
 
-house: setup ## how large the house is: what one call runs through, import circles, lines of code
+house: setup ## how large the code base is: what one call runs through, import circles, lines of code
 	$(PYTHON) -m dev.house 2>/dev/null
 
 build: setup ## wheel and sdist, checked

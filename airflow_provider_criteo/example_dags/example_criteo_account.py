@@ -5,6 +5,8 @@ Lists the accounts that gave their consent, makes legal requests of the range, a
 Give the range when you trigger the run: `{"first_day": "2024-12-01", "last_day": "2026-11-24"}`.
 
     airflow pools set criteo 15 "Criteo reports under way" --include-deferred
+
+The environment variable CRITEO_POOL names the pool; it works without, too.
 """
 
 from __future__ import annotations

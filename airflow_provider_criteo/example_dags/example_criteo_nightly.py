@@ -5,7 +5,7 @@ Criteo corrects its figures for some days. So each run asks for its day and the 
 each day's file anew: no day is counted twice, and a run that is cleared or backfilled does no harm. How many days a report
 type needs is in the table of report types.
 
-    airflow backfill create --dag-id example_criteo_nightly --from-date 2026-09-01 --to-date 2026-11-01
+    airflow backfill create --dag-id example_criteo_nightly --from-date 2026-09-01 --to-date 2026-11-01 --max-active-runs 1
     airflow dags backfill example_criteo_nightly --start-date 2026-09-01 --end-date 2026-11-01   # Airflow 2
 
 The asset's event says which days there are new files of; `example_criteo_load_days.py` loads those.

@@ -44,7 +44,7 @@ with DAG(
         report_type="rm-brand-catalog",
         account_id="7",
         attributes={},
-        destination=LAKE + "/retail-media/catalog.jsonl",
+        destination=LAKE + "/retail-media/catalog.json",
         deferrable=True,
         poke_interval=15,
     )

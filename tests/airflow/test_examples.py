@@ -106,7 +106,7 @@ def test_retail_media(airflow: AirflowStack, lake: Path) -> None:
     assert state == "success"
     assert {"impressions", "clicks", "spend"} <= rows(lake / "retail-media/performance.csv")[0].keys()
     # Objects one after the other, over several lines.
-    product, _ = json.JSONDecoder().raw_decode((lake / "retail-media/catalog.jsonl").read_text())
+    product, _ = json.JSONDecoder().raw_decode((lake / "retail-media/catalog.json").read_text())
     assert product["name"]
 
 
