@@ -14,7 +14,7 @@ RECIPES = [block for block in BLOCKS if block.page == PAGE and block.is_dag]
 
 
 def name(block: Block) -> str:
-    (dag_id,) = re.findall(r'DAG\("criteo_(\w+)"', block.source)
+    (dag_id,) = re.findall(r'DAG\(\s*"criteo_(\w+)"', block.source)
     return str(dag_id)
 
 
