@@ -121,6 +121,7 @@ class Pace:
     ) -> None:
         self._ceiling = calls_per_minute
         self._documented = documented
+        self._most_served = 0
         self._next_grant = 0.0
         self._expected = 0
         self._expected_until: float | None = None
@@ -152,13 +153,14 @@ class Pace:
         """Take a call that another process will make out of the quota, if it may be made now.
 
         Half a window's share apart, so that the first that is refused can stop those behind it, and workers start in turn.
-        While nothing tells the limit, that alone bounds them: who kept to what is documented would never learn of more.
+        While nothing tells the limit, that alone bounds them, by what is documented or a window has already had: who kept
+        to the documented limit would never learn of more.
 
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
         expected = self._still_expected(now)
-        apart = self._window / (self._allowed or self._documented)
+        apart = self._window / (self._allowed or max(self._documented, self._most_served))
         wait = max(self._wait(self._allowed, expected), self._next_grant - now)
         if expected and self._allowed is None:
             wait = max(wait, apart)
@@ -226,6 +228,7 @@ class Pace:
             return
         self._refusals = 0
         self._count()
+        self._most_served = max(self._most_served, len(self._calls))
         if rate is not None and rate.remaining is not None and rate.reset_in is not None:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
         self._grow()

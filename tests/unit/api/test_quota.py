@@ -297,6 +297,16 @@ def test_a_limit_above_the_documented_one_is_found_by_the_first_429() -> None:
     assert pace.try_grant() == 5
 
 
+def test_a_window_that_was_served_more_than_is_documented_brings_grants_closer() -> None:
+    pace = Pace(documented=2, clock=lambda: 0.0)
+    assert [pace.try_grant(), pace.try_grant()] == [0, 15]
+    for _ in range(5):
+        assert pace.try_start() == 0
+        pace.finished(None)
+    pace.withdrawn(granted=True)
+    assert [pace.try_grant(), pace.try_grant()] == [0, 5]
+
+
 def test_a_429_anywhere_closes_the_pace_until_the_reset() -> None:
     now = 100.0
     pace = Pace(clock=lambda: now)
