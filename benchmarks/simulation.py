@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import heapq
+import itertools
 import math
 import random
 import statistics
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_criteo.api.models import RateLimit
-from airflow_provider_criteo.api.quota import MINUTE, Pace
+from airflow_provider_criteo.api.quota import MINUTE, REPORTING_CALLS_PER_MINUTE, Pace
 from airflow_provider_criteo.triggers.queue import Call, TurnQueue
 from benchmarks.common import Figure, child, heading, resident, run_alone, table, tell
 from tests.support.virtual_time import VirtualTime
@@ -41,6 +43,7 @@ class Night:
     :param quota: calls a minute of each connection's application.
     :param pool: slots of a pool for each connection, deferred tasks counted; None without.
     :param slow: share of the jobs that take ten minutes.
+    :param told: whether the connection tells its quota.
     :param revoked: whether one connection is revoked half way.
     """
 
@@ -52,6 +55,12 @@ class Night:
     slow: float = 1 / 3
     revoked: bool = True
     poll_interval: float = 60.0
+    told: bool = False
+
+    @property
+    def first_window(self) -> int:
+        """Calls that are made without a turn: what is told, else what is documented."""
+        return self.quota if self.told else min(self.quota, REPORTING_CALLS_PER_MINUTE)
 
     @property
     def bound(self) -> float:
@@ -103,13 +112,39 @@ class Application:
         return RateLimit(self.quota, 0, math.ceil(self.window_start + MINUTE) - now)
 
 
+class Workers:
+    """So many at once; as Airflow's scheduler does it, the lowest map index goes first."""
+
+    def __init__(self, workers: int) -> None:
+        self._free = workers
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @asynccontextmanager
+    async def one(self, index: int) -> AsyncIterator[None]:
+        """A worker, once there is one."""
+        if self._free:
+            self._free -= 1
+        else:
+            free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (index, next(self._order), free))
+            await free
+        try:
+            yield
+        finally:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set_result(None)
+            else:
+                self._free += 1
+
+
 @dataclass
 class World:
     """The tasks of a night, and what became of them."""
 
     night: Night
     applications: list[Application]
-    workers: asyncio.Semaphore
+    workers: Workers
     queues: dict[tuple[int, int], TurnQueue] = field(default_factory=dict)
     starts: int = 0
     took: list[float] = field(default_factory=list)
@@ -120,14 +155,15 @@ class World:
         """The connection's queue in the triggerer that Airflow happens to give the trigger to."""
         key = (self.random.randrange(self.night.triggerers), connection)
         if key not in self.queues:
-            pace = Pace(documented=self.night.quota, clock=asyncio.get_running_loop().time)
+            told = self.night.quota if self.night.told else None
+            pace = Pace(told, documented=self.night.first_window, clock=asyncio.get_running_loop().time)
             self.queues[key] = TurnQueue(pace)
         return self.queues[key]
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """A worker, once there is one."""
-        async with self.workers:
+    async def worker(self, index: int) -> AsyncIterator[None]:
+        """A worker that has started a task."""
+        async with self.workers.one(index):
             self.starts += 1
             await asyncio.sleep(SECONDS_OF_A_WORKERS_START * self.random.uniform(0.5, 1.5))
             yield
@@ -148,15 +184,15 @@ async def _report(world: World, connection: int, index: int, slots: Any) -> None
 async def _exported(world: World, connection: int, index: int) -> None:
     loop, night = asyncio.get_running_loop(), world.night
     began = loop.time()
-    had_turn = night.pool is None and index >= night.quota
+    had_turn = night.pool is None and index >= night.first_window
     if had_turn:
-        async with world.worker():
+        async with world.worker(index):
             pass
         await asyncio.sleep(SECONDS_UNTIL_TRIGGERED)
         queue = world.queue(connection)
         queue.expect_calls()
         await queue.turn(Call.CREATE, began)
-    had_turn = await _on_a_worker(world, connection, Call.CREATE, began, had_turn)
+    had_turn = await _on_a_worker(world, connection, index, Call.CREATE, began, had_turn)
     seconds = SLOW_JOB_SECONDS if world.random.random() < night.slow else JOB_SECONDS
     done_at = loop.time() + seconds * world.random.uniform(0.5, 1.5)
     await asyncio.sleep(SECONDS_UNTIL_TRIGGERED)
@@ -165,13 +201,13 @@ async def _exported(world: World, connection: int, index: int) -> None:
         queue.was_made(SECONDS_UNTIL_TRIGGERED)
     await _waited(world, queue, connection, done_at)
     await queue.turn(Call.DOWNLOAD, loop.time())
-    await _on_a_worker(world, connection, Call.DOWNLOAD, loop.time(), had_turn=True)
+    await _on_a_worker(world, connection, index, Call.DOWNLOAD, loop.time(), had_turn=True)
 
 
-async def _on_a_worker(world: World, connection: int, call: Call, due: float, had_turn: bool) -> bool:
+async def _on_a_worker(world: World, connection: int, index: int, call: Call, due: float, had_turn: bool) -> bool:
     """Make a call on a worker, through the queue where it is refused; whether it had its turn then."""
     while True:
-        async with world.worker():
+        async with world.worker(index):
             refusal = await world.applications[connection].call()
         if refusal is None:
             return had_turn
@@ -212,7 +248,7 @@ def simulated(night: Night) -> dict[str, float]:
         applications = [Application(night.quota) for _ in range(night.connections)]
         if night.revoked:
             applications[0].revoked_at = time.now() + night.bound / 2 * MINUTE
-        world = World(night, applications, asyncio.Semaphore(WORKERS))
+        world = World(night, applications, Workers(WORKERS))
         pools = [asyncio.Semaphore(night.pool) if night.pool else nullcontext() for _ in applications]
         each = night.reports // night.connections
         tasks = [(connection, index) for index in range(each) for connection in range(night.connections)]

@@ -28,6 +28,8 @@ MOST_CONCURRENT = 4
 
 _LONGEST_WAIT = 3600.0
 _CLOCKS_AGREE = 2.0
+_SECONDS_BETWEEN_EXPECTED_CALLS = 10.0
+"""Workers take their time; where none has called for so long, no more is expected."""
 _GRACE = 1.0
 """``x-ratelimit-reset`` has whole seconds: a call at that very moment may still be too early."""
 
@@ -121,10 +123,10 @@ class Pace:
     ) -> None:
         self._ceiling = calls_per_minute
         self._documented = documented
-        self._most_served = 0
+        self._most_in_a_window = 0
         self._next_grant = 0.0
         self._expected = 0
-        self._expected_until: float | None = None
+        self._expected_until = -math.inf
         self._window = window
         self._clock = clock
         self._limit: int | None = None
@@ -159,30 +161,31 @@ class Pace:
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        expected = self._still_expected(now)
-        apart = self._window / (self._allowed or max(self._documented, self._most_served))
-        wait = max(self._wait(self._allowed, expected), self._next_grant - now)
-        if expected and self._allowed is None:
-            wait = max(wait, apart)
+        wait = max(self._wait(self._allowed), self._next_grant - now)
+        apart = self._window / (self._allowed or max(self._documented, self._most_in_a_window))
+        if self._expected and now < self._expected_until:
+            room = apart if self._allowed is None else self._wait(self._allowed, self._expected)
+            wait = max(wait, min(room, self._expected_until - now))
         if not wait:
             self._count()
             self._next_grant = now + apart / 2
         return wait
 
     def expect_calls(self) -> None:
-        """As many as are documented are about to be made by others, without a grant: the tasks of a first window."""
-        if self._expected_until is None:
-            self._expected, self._expected_until = self._documented, self._clock() + self._window
-
-    def _still_expected(self, now: float) -> int:
-        return self._expected if now < (self._expected_until or 0.0) else 0
+        """Others are about to make a first window's calls without a grant; once, as later windows have grants."""
+        if self._expected_until == -math.inf:
+            self._forget_old_calls()
+            self._expected = max(0, (self._ceiling or self._documented) - len(self._calls))
+            self._expected_until = self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS
 
     def was_made(self, seconds_ago: float) -> None:
         """Another process made a call that was not granted to it.
 
         :param seconds_ago: when; by now it may be out of the window.
         """
-        self._expected = max(0, self._expected - 1)
+        if self._expected:
+            self._expected -= 1
+            self._expected_until = self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
 
@@ -228,7 +231,6 @@ class Pace:
             return
         self._refusals = 0
         self._count()
-        self._most_served = max(self._most_served, len(self._calls))
         if rate is not None and rate.remaining is not None and rate.reset_in is not None:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
         self._grow()
@@ -241,6 +243,7 @@ class Pace:
 
     def _forget_old_calls(self) -> None:
         while self._calls and self._calls[0] + self._window <= self._clock():
+            self._most_in_a_window = max(self._most_in_a_window, len(self._calls))
             self._calls.popleft()
 
     def _believe(self, rate: RateLimit, remaining: int, until: float) -> None:

@@ -283,6 +283,27 @@ def test_calls_without_a_grant_are_counted_and_awaited() -> None:
     assert [pace.try_grant(), pace.try_grant()] == [0, 7.5]
 
 
+def test_calls_that_were_counted_already_are_not_awaited() -> None:
+    pace = Pace(documented=4, clock=lambda: 0.0)
+    for _ in range(4):
+        pace.was_made(5.0)
+    pace.expect_calls()
+    assert pace.try_grant() == 0
+
+
+@pytest.mark.parametrize("ceiling", [None, 4])
+def test_an_expected_call_that_does_not_come_is_awaited_no_longer(ceiling: int | None) -> None:
+    now = 0.0
+    pace = Pace(ceiling, documented=4, clock=lambda: now)
+    pace.was_made(0.0)
+    pace.expect_calls()
+    now = 8.0
+    pace.was_made(0.0)
+    assert 0 < pace.try_grant() <= 10
+    now = 18.0
+    assert pace.try_grant() == 0
+
+
 def test_a_limit_above_the_documented_one_is_found_by_the_first_429() -> None:
     now = 0.0
     pace = Pace(documented=2, clock=lambda: now)
@@ -290,21 +311,21 @@ def test_a_limit_above_the_documented_one_is_found_by_the_first_429() -> None:
     while granted < 6:
         granted += pace.try_grant() == 0
         now += 1
-    assert now == 76  # half of 30 s apart: four a window
+    assert now == 69  # half of 30 s apart, and half of 15 s once a window has had four
     pace.refused(RateLimit(limit=6, reset_in=10.0))
     now += 15
     assert pace.try_grant() == 0
     assert pace.try_grant() == 5
 
 
-def test_a_window_that_was_served_more_than_is_documented_brings_grants_closer() -> None:
-    pace = Pace(documented=2, clock=lambda: 0.0)
+def test_a_window_that_had_more_calls_than_are_documented_brings_grants_closer() -> None:
+    now = 0.0
+    pace = Pace(documented=2, clock=lambda: now)
+    for _ in range(6):
+        pace.was_made(0.0)
     assert [pace.try_grant(), pace.try_grant()] == [0, 15]
-    for _ in range(5):
-        assert pace.try_start() == 0
-        pace.finished(None)
-    pace.withdrawn(granted=True)
-    assert [pace.try_grant(), pace.try_grant()] == [0, 5]
+    now = WINDOW
+    assert [pace.try_grant(), pace.try_grant()] == [0, pytest.approx(WINDOW / 7 / 2)]
 
 
 def test_a_429_anywhere_closes_the_pace_until_the_reset() -> None:
