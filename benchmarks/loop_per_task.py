@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_criteo.api.reports import get_report_type
 
-POLL_INTERVAL = 60.0
+POLL_INTERVAL = 30.0
 ROW = get_report_type("mpo-realtime")
 
 

@@ -10,12 +10,15 @@ from airflow import DAG
 from airflow.sdk import task
 
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
-from benchmarks.loop_per_task import LoopPerTaskOperator
+from benchmarks.loop_per_task import POLL_INTERVAL, LoopPerTaskOperator
 
 LAKE = os.environ["CRITEO_LAKE"]
 DESTINATION = f"{LAKE}/{{{{ run_id }}}}-{{{{ ti.map_index }}}}.csv"
 WAYS = {
-    "deferrable": (ReportToObjectStorageOperator, {"deferrable": True, "timeout": timedelta(hours=3)}),
+    "deferrable": (
+        ReportToObjectStorageOperator,
+        {"deferrable": True, "poke_interval": POLL_INTERVAL, "timeout": timedelta(hours=3)},
+    ),
     "loop_per_task": (LoopPerTaskOperator, {"retries": 30}),
 }
 
