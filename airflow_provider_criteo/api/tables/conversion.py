@@ -28,7 +28,8 @@ ROW_GROUP_BYTES = 48 * 1024 * 1024
 # Not more: the rows of a buffer are looked at several times, and fit the processor's cache.
 _JSON_BUFFER = 256 * 1024
 _CSV_BLOCK = 1024 * 1024
-_TYPES_OF_CSV = ("int64", "float64", "date32")
+# Not int64: Arrow takes 0x10 for 16.
+_TYPES_OF_CSV = ("float64", "date32")
 
 
 class TypedReport:

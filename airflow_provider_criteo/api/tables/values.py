@@ -48,7 +48,7 @@ def typed(values: Sequence[Any] | pa.Array, column: Column, first_row: int) -> p
     text = values if isinstance(values, pa.Array) else _text(values, column, first_row)
     if text.type == target:
         return text
-    if not pa.types.is_decimal(target):
+    if not pa.types.is_decimal(target) and not (column.type == "int64" and _has_hexadecimal(text)):
         try:
             array = text.cast(target)
             # A number that a double cannot hold becomes infinite without an error.
@@ -69,6 +69,11 @@ def constant(column: Column, rows: int) -> pa.Array:
         value = value.isoformat()
     single = typed([None if value is None else value if isinstance(value, bool) else str(value)], column, 0)
     return pa.repeat(single[0], rows)
+
+
+def _has_hexadecimal(text: pa.Array) -> bool:
+    """Whether a value begins as Arrow's own hexadecimal numbers do, which are none of Criteo's."""
+    return any(pc.any(pc.starts_with(text, mark)).as_py() for mark in ("0x", "0X"))
 
 
 def _text(values: Sequence[Any], column: Column, first_row: int) -> pa.Array:

@@ -256,6 +256,8 @@ def test_a_value_in_other_words_still_fits(type_name: str, text: str, value: Any
         ("int64", "9223372036854775808", "string"),
         ("int64", "soon", "string"),
         ("int64", "1_0", "string"),
+        ("int64", "0x10", "string"),
+        ("int64", "0XFFFFFFFFFFFFFFFF", "string"),
         ("float64", "1,5", "string"),
         ("float64", "1e400", "string"),
         ("bool", "yes", "string"),
