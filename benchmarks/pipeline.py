@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def over(self) -> float:
-        """Time over the bound."""
+        """Time / bound."""
         return self.seconds / self.round.bound
 
     @property
@@ -105,7 +105,7 @@ class Outcome:
         name = f"{one.reports} reports, {one.calls_per_minute} a minute, " + ("a pool" if one.slots else "no pool")
         yield Figure(f"{name}: files that are missing", one.reports - self.whole, 0)
         yield Figure(f"{name}: jobs made twice", self.jobs - one.reports, 0)
-        yield Figure(f"{name}: time over the bound", self.over, 1.10 if one.slots else 1.12)
+        yield Figure(f"{name}: time / bound", self.over, 1.10 if one.slots else 1.12)
         yield Figure(f"{name}: 429s among all calls", self.share, 2 if one.slots else 5, "%")
         yield Figure(f"{name}: calls a report", self.report_calls / one.reports, 3.1 if one.slots else 3.3)
         yield Figure(f"{name}: worker starts a report", self.starts / one.reports, 2.1 if one.slots else 2.8)
@@ -134,7 +134,7 @@ def main(
                 one = Round(way, reports, calls_per_minute, slots if pool else None)
                 outcomes.append(_play(airflow, sandbox, Path(folder) / "lake", one, first=len(outcomes) * 100_000 + 1))
                 print(" | ".join(outcomes[-1].row()), flush=True)
-    columns = ("reports", "calls a minute", "way", "pool", "whole", "time", "over the bound", "429s", "calls a report")
+    columns = ("reports", "calls a minute", "way", "pool", "whole", "time", "time / bound", "429s", "calls a report")
     table((*columns, "worker starts", "tokens", "workers slept"), [outcome.row() for outcome in outcomes])
     return [figure for outcome in outcomes if outcome.round.way == OURS for figure in outcome.figures()]
 

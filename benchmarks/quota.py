@@ -68,7 +68,7 @@ def main(rounds: Sequence[Round] = ROUNDS) -> list[Figure]:
             rows.append(_row(one, way, result))
             if way == OURS:
                 figures += _figures(one, result)
-    columns = ("jobs", "quota", "headers", "way", "ended right", "calls", "429s", "tokens", "time", "over the bound")
+    columns = ("jobs", "quota", "headers", "way", "ended right", "calls", "429s", "tokens", "time", "time / bound")
     table(columns, rows)
     return figures
 
@@ -118,7 +118,7 @@ def _figures(one: Round, result: dict[str, Any]) -> list[Figure]:
     name = f"{one.jobs} jobs, {one.limit} per {one.window:g} s, headers {one.headers}"
     figures = [
         Figure(f"{name}: waits that did not end right", one.jobs - result["right"], 0),
-        Figure(f"{name}: time over the bound", result["seconds"] / one.bound, 1.25),
+        Figure(f"{name}: time / bound", result["seconds"] / one.bound, 1.25),
         Figure(f"{name}: token calls", result["tokens"], 1),
     ]
     if one.jobs >= 1000:

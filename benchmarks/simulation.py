@@ -293,7 +293,7 @@ def main(nights: tuple[Night, ...] = NIGHTS, pools: tuple[Night, ...] = POOLS) -
     return figures
 
 
-_COLUMNS = ("time", "over the bound", "429s", "calls a report", "worker starts", "longest / median", "memory", "CPU")
+_COLUMNS = ("time", "time / bound", "429s", "calls a report", "worker starts", "longest / median", "memory", "CPU")
 
 
 def _cells(night: Night, result: dict[str, float]) -> tuple[str, ...]:
