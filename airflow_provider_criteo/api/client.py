@@ -289,6 +289,7 @@ class CriteoClient:
             timeout=self._timeout,
             redact=self._source.redact,
             retry=retry,
+            clock=self._clock,
         )
 
     def _open_output(self, job: ReportJob, row: ReportType, versions: Sequence[str]) -> requests.Response:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO
@@ -42,6 +41,7 @@ def receive(
     timeout: tuple[float, float],
     redact: Redact,
     retry: Retry,
+    clock: Callable[[], float],
 ) -> DownloadedReport:
     """Write the report's file into an open one, from the start after each passing fault.
 
@@ -50,13 +50,14 @@ def receive(
     :param job: what Criteo told of it.
     :param url: where the file will be.
     :param redact: takes secrets out of text, in case the server echoes one.
+    :param clock: seconds, monotonic.
     :raises CriteoError: the file could not be had whole; ``file`` is then not to be used.
     """
 
     def receive_once() -> _Download:
         download = _Download(file, job, request, redact)
         with open_output() as response:
-            download.read(response, timeout)
+            download.read(response, timeout, clock)
         download.check()
         return download
 
@@ -92,11 +93,11 @@ class _Download:
         self.size = 0
         self.content_type = ""
 
-    def read(self, response: requests.Response, timeout: tuple[float, float]) -> None:
+    def read(self, response: requests.Response, timeout: tuple[float, float], clock: Callable[[], float]) -> None:
         """Write the reply's body, decompressed, into the file."""
         self.content_type = self._redact(response.headers.get("Content-Type", ""))
         length = response.headers.get("Content-Length", "")
-        progress = _Progress(self._job, int(length) if length.isdecimal() else self._job.size_bytes)
+        progress = _Progress(self._job, int(length) if length.isdecimal() else self._job.size_bytes, clock)
         chunks = _decompressed(response)
         while True:
             with network_faults(self._request, timeout, self._redact, status=response.status_code):
@@ -184,13 +185,14 @@ def _decompressed(response: requests.Response) -> Iterator[bytes]:
 class _Progress:
     """Tells of a long download now and then."""
 
-    def __init__(self, job: ReportJob, expected: int | None) -> None:
+    def __init__(self, job: ReportJob, expected: int | None, clock: Callable[[], float]) -> None:
         self._report_id = job.report_id
         self._expected = expected
-        self._began = self._told = time.monotonic()
+        self._clock = clock
+        self._began = self._told = clock()
 
     def tell(self, received: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._told < _SECONDS_BETWEEN_PROGRESS:
             return
         self._told = now

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
+import logging
 import os
 import socket
 import stat
@@ -525,6 +527,18 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(destination: Path) -> None:
     with RawServer(http(200, b"1,2,3\n" * 500_000)) as server:
         assert "OSError" in of_own_process(server, destination, limit=1024 * 1024)
     assert untouched(destination)
+
+
+def test_a_long_download_tells_of_itself_every_15_seconds(destination: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="airflow_provider_criteo.api.download")
+    seconds = itertools.count(step=5)
+    with RawServer(http(200, b"x" * (2 * 1024 * 1024))) as server:
+        downloaded(server, destination, clock=lambda: float(next(seconds)))
+    # The clock is asked at the beginning and after each of the eight chunks of 256 KiB.
+    assert [record.getMessage() for record in caplog.records] == [
+        "Report 1: 768.0 KiB of 2.0 MiB (38%) received, 51.2 KiB/s",
+        "Report 1: 1.5 MiB of 2.0 MiB (75%) received, 51.2 KiB/s",
+    ]
 
 
 @pytest.mark.parametrize(
