@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 import subprocess
@@ -464,6 +465,13 @@ def test_a_redirect_to_no_url_is_a_passing_fault() -> None:
     token_answer()
     responses.get(STATUS_URL, status=302, headers={"Location": "http://[::1"})
     with CriteoClient("id", "secret of no url") as client, pytest.raises(TransientError):
+        client.get_report_job("1")
+
+
+def test_a_reply_that_is_too_large_is_not_read_to_its_end() -> None:
+    packed = gzip.compress(bytes(33 * 1024 * 1024))
+    too_large = pytest.raises(TransientError, match="the reply is larger than 32 MiB")
+    with RawServer(http(200, packed, Content_Encoding="gzip")) as server, client_of(server) as client, too_large:
         client.get_report_job("1")
 
 
