@@ -155,8 +155,9 @@ class ConnectionPoller:
         if self._client is not None:
             log.info("Connection %r has changed; following it", self._conn_id)
             self._client.close()
-        self._settings, self._client = settings, client
-        self._queue.follow(Pace(settings.calls_per_minute, documented=settings.quota, clock=self._time))
+        known, self._settings, self._client = self._settings, settings, client
+        if known is None or known.application != settings.application:
+            self._queue.follow(Pace(settings.calls_per_minute, documented=settings.quota, clock=self._time))
 
     async def _mask_new_secrets(self) -> None:
         while self._new_secrets:

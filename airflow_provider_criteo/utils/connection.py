@@ -64,6 +64,11 @@ class ConnectionSettings:
         return tuple(secret for secret in (self.client_secret, self.refresh_token) if secret)
 
     @property
+    def application(self) -> tuple[object, ...]:
+        """What has a quota of its own, and the user's ceiling for it: a new secret or timeout makes no other one."""
+        return self.base_url, self.client_id, self.grant_type, self.calls_per_minute
+
+    @property
     def quota(self) -> int:
         """Calls a minute, as far as they are known without a call: what the user says, or Criteo documents."""
         is_of_accounts = self.grant_type == "refresh_token"

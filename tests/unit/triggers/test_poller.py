@@ -145,6 +145,38 @@ def test_a_secret_that_is_exchanged_mid_wait_is_followed_at_once(
     assert [moment - began for moment, _ in criteo.polls] == [20, 40, 40, 40]
 
 
+@pytest.mark.parametrize(
+    ("change", "application"),
+    [({"password": "the-new-one"}, "the same"), ({"timeout": 33}, "the same"), ({"login": "another-id"}, "another")],
+)
+def test_a_change_that_makes_no_other_application_brings_no_other_quota(
+    change: dict[str, Any],
+    application: str,
+    criteo: ScriptedCriteo,
+    time: VirtualTime,
+    make_trigger: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: dict[str, Any] = {"calls_per_minute": 10}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(**settings))
+    began = time.now()
+
+    def triggers(count: int, first_poll: float) -> list[Any]:
+        return [make_trigger(one, first_poll_at=began + first_poll) for one in ids(count)]
+
+    async def wait() -> None:
+        # Ten polls use the minute up, then the connection changes and is looked up again.
+        waiting = asyncio.create_task(together([*triggers(1, 0), *triggers(10, 55), *triggers(10, 65)]))
+        await asyncio.sleep(56)
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(**settings, **change))
+        await waiting
+
+    time.run(wait())
+    soon = [moment for moment, _ in criteo.polls if 55 <= moment - began < 115]
+    assert len(soon) == (10 if application == "the same" else 20)
+    nothing_is_left()
+
+
 def test_a_connection_that_is_gone_does_not_end_waits_that_have_begun(
     criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
