@@ -15,7 +15,7 @@ from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
-from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.exceptions import as_task_exceptions, error_from_json
 from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
@@ -91,9 +91,12 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on with the call whose turn in the quota's queue has come."""
-        carried = (event or {}).get("carried") or {}
+        event = event or {}
+        carried = event.get("carried") or {}
         deadline = Deadline.from_json(carried.get("deadline")) or Deadline.of(self)
-        if (event or {}).get("outcome") == "timeout":
+        if event.get("outcome") == "refused":
+            raise error_from_json(event["error"])
+        if event.get("outcome") == "timeout":
             raise QuotaError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
         with closing(self.hook):
             if carried.get("parts"):

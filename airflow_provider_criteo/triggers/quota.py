@@ -8,8 +8,10 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_criteo.api.exceptions import UnavailableError
+from airflow_provider_criteo.api.exceptions import CriteoError, UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
+from airflow_provider_criteo.api.quota import MINUTE
+from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
 from airflow_provider_criteo.triggers.report_job import load_poller
 from airflow_provider_criteo.utils.clock import CLOCK
 
@@ -73,13 +75,16 @@ class QuotaTurnTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then tell that the turn has come, or that the time is up."""
+        """Wait, then tell that the turn has come, that the time is up, or why there can be no turn."""
+        payload: dict[str, Any] = {"outcome": "turn"}
         try:
-            await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.now(), 0.0))
-            outcome = "turn"
+            with as_task_exceptions(self.criteo_conn_id):
+                await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.now(), 0.0))
         except asyncio.TimeoutError:
-            outcome = "timeout"
-        yield TriggerEvent({"outcome": outcome, "carried": self.carried})
+            payload = {"outcome": "timeout"}
+        except CriteoError as error:
+            payload = {"outcome": "refused", "error": error_to_json(error)}
+        yield TriggerEvent({**payload, "carried": self.carried})
 
     async def _turn(self) -> None:
         poller_module = await asyncio.to_thread(load_poller)
@@ -88,12 +93,16 @@ class QuotaTurnTrigger(BaseTrigger):
             refusal, left = self._refusal(), self.calls
             while left:
                 try:
-                    await poller.turn(call, self.due, refusal, beyond_first_window=self.beyond_first_window)
+                    await poller.turn(call, self.due, refusal, beyond_first_window=self._has_others_before_it())
                     refusal, left = None, left - 1
                 except UnavailableError as error:
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)
                     await asyncio.sleep(_SECONDS_AFTER_A_LOOKUP)
                     refusal = refusal and self._refusal()
+
+    def _has_others_before_it(self) -> bool:
+        """Not in a triggerer that takes this up later: by then, they have made their calls."""
+        return self.beyond_first_window and CLOCK.now() < self.due + MINUTE
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""

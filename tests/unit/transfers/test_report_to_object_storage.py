@@ -240,6 +240,16 @@ def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(
     assert (trigger.end_time, trigger.due) == (end_time, end_time - 300)
 
 
+def test_a_connection_that_is_broken_while_the_task_waits_for_its_turn_is_named(
+    criteo: ScriptedCriteo, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    criteo.create_script = [QUOTA]
+    task = run(deferrable=True)
+    task.on_deferral = lambda trigger: monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(timeout=-1))
+    with pytest.raises(InvalidInputError, match="extra timeout"):
+        task.result()
+
+
 def test_a_service_that_says_when_to_come_back_is_heeded_by_a_deferrable_task_too(
     criteo: ScriptedCriteo, run: Any
 ) -> None:

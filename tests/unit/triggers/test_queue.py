@@ -119,6 +119,28 @@ def test_the_time_is_up(time: VirtualTime, criteo: ScriptedCriteo) -> None:
     assert not poller._pollers
 
 
+def test_a_triggerer_that_takes_over_later_waits_for_no_first_window(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    began = time.now()
+    time.run(payload(trigger(time, due=began - 900, beyond_first_window=True)))
+    assert time.now() == began
+    time.run(payload(trigger(time, due=began, beyond_first_window=True)))
+    assert time.now() == began + 60
+
+
+def test_a_connection_that_cannot_be_right_is_told(
+    time: VirtualTime, criteo: ScriptedCriteo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(timeout=-1))
+    event = time.run(payload(trigger(time)))
+    assert (event["outcome"], event["error"]["class"], event["carried"]) == (
+        "refused",
+        "InvalidInputError",
+        {"job": None},
+    )
+    assert "timeout" in event["error"]["message"]
+    assert not poller._pollers
+
+
 def test_a_connection_that_is_away_and_comes_back(time: VirtualTime, monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.now()
 
