@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale lint types contract contract-live refresh test-sdk test-airflow test-waits test-rotation test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale test-night lint types contract contract-live refresh test-sdk test-airflow test-waits test-rotation test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -62,6 +62,9 @@ test-secrets: setup ## no secret anywhere, on a real Airflow at level DEBUG
 
 test-scale: setup ## 200 sensors deferred at once on a real Airflow
 	$(PYTHON) -m pytest tests/airflow/test_deferred_at_scale.py --timeout 900 -s
+
+test-night: setup ## 300 mapped reports under a quota, the triggerer killed in their middle; REPORTS=120 for fewer (installs PostgreSQL)
+	$(PYTHON) -m pytest tests/airflow/test_night.py --timeout 3600 -s
 
 types: setup ## mypy, strict
 	$(BIN)/mypy
