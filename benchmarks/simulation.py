@@ -155,9 +155,8 @@ class World:
         """The connection's queue in the triggerer that Airflow happens to give the trigger to."""
         key = (self.random.randrange(self.night.triggerers), connection)
         if key not in self.queues:
-            told = self.night.quota if self.night.told else None
-            pace = Pace(told, documented=self.night.first_window, clock=asyncio.get_running_loop().time)
-            self.queues[key] = TurnQueue(pace)
+            told, clock = self.night.quota if self.night.told else None, asyncio.get_running_loop().time
+            self.queues[key] = TurnQueue(Pace(told, documented=self.night.first_window, clock=clock), clock)
         return self.queues[key]
 
     @asynccontextmanager

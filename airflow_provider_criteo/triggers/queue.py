@@ -6,10 +6,12 @@ import asyncio
 import heapq
 import itertools
 import math
+from collections.abc import Callable
 from enum import Enum
 
 from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.api.quota import Pace
+from airflow_provider_criteo.utils.clock import CLOCK
 
 
 class Call(Enum):
@@ -24,15 +26,22 @@ class Call(Enum):
     POLL = 120.0
 
 
+_OLDEST_CREATE = 600.0
+"""Seconds that a create's wait counts at most: else a night's creates would all go before the first poll, and the first
+files be gone by then. Some are kept for an hour: https://developers.criteo.com/retail-media/docs/account-level-report"""
+
+
 class TurnQueue:
     """Lets calls go in turn, as the pace allows. All methods are called on the event loop.
 
     :param pace: of the connection's application, by the event loop's clock; nothing goes while there is none.
+    :param clock: epoch seconds, by which calls are due.
     """
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Pace | None = None, clock: Callable[[], float] | None = None) -> None:
         self._pace = pace
-        self._waiting: list[tuple[float, int, Call, asyncio.Future[Pace]]] = []
+        self._now = clock or CLOCK.now
+        self._waiting: dict[Call, list[tuple[float, int, asyncio.Future[Pace]]]] = {call: [] for call in Call}
         self._order = itertools.count()
         self._wake: asyncio.TimerHandle | None = None
 
@@ -47,7 +56,7 @@ class TurnQueue:
         :param due: epoch seconds since when the call waits; the earliest of a kind goes first.
         """
         granted: asyncio.Future[Pace] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (due + call.value, next(self._order), call, granted))
+        heapq.heappush(self._waiting[call], (due, next(self._order), granted))
         self.let_go()
         try:
             return await granted
@@ -76,18 +85,27 @@ class TurnQueue:
     def let_go(self) -> None:
         """Give as many turns as the pace allows; come back when it allows the next."""
         self.stop()
-        while self._waiting and self._pace is not None:
-            _, _, call, granted = self._waiting[0]
-            if granted.done():
-                heapq.heappop(self._waiting)
-                continue
+        while self._pace is not None and (call := self._next_call()) is not None:
             wait = self._pace.try_start() if call is Call.POLL else self._pace.try_grant()
             if wait > 0:
                 if wait < math.inf:
                     self._wake = asyncio.get_running_loop().call_later(wait, self.let_go)
                 return
-            heapq.heappop(self._waiting)
+            _, _, granted = heapq.heappop(self._waiting[call])
             granted.set_result(self._pace)
+
+    def _next_call(self) -> Call | None:
+        """Which kind of call is next; None where nobody waits."""
+        for waiting in self._waiting.values():
+            while waiting and waiting[0][-1].done():
+                heapq.heappop(waiting)
+        return min((call for call in Call if self._waiting[call]), key=self._rank, default=None)
+
+    def _rank(self, call: Call) -> float:
+        due = self._waiting[call][0][0]
+        if call is Call.CREATE:
+            due = max(due, self._now() - _OLDEST_CREATE)
+        return due + call.value
 
     def stop(self) -> None:
         """Give no turn until the next call of this queue."""

@@ -52,6 +52,21 @@ def test_who_waits_longest_goes_first_and_no_kind_starves(time: VirtualTime) -> 
     assert order_of(time, calls, calls_per_minute=1) == [3, 1, 2, 0]
 
 
+def test_a_nights_creates_do_not_keep_a_poll_waiting_until_its_file_is_gone(time: VirtualTime) -> None:
+    """Criteo keeps some files for an hour, and a quota of ten takes 1,000 creates in 100 minutes."""
+
+    async def waited() -> float:
+        queue = TurnQueue(Pace(10, clock=time.now))
+        began = time.now()
+        creates = [asyncio.create_task(queue.turn(Call.CREATE, began)) for _ in range(1000)]
+        await asyncio.sleep(60)
+        await queue.turn(Call.POLL, time.now())
+        assert sum(create.done() for create in creates) > 100, "a create may wait long, too"
+        return time.now() - began
+
+    assert time.run(waited()) < 15 * 60
+
+
 def test_workers_of_whose_quota_nothing_is_known_start_half_a_documented_share_apart(time: VirtualTime) -> None:
     async def turns() -> int:
         queue = TurnQueue(Pace(clock=time.now))
