@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
@@ -92,15 +92,14 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
         """Wait for the job."""
         with closing(self.hook), self._as_the_flags_say():
             deadline = self._deadline(context)
+            if self.deferrable and self._minutes_of_quota_before(context):
+                self._defer(required_report_id(self.report_id), 0.0, deadline)
             self._stand_back_once(context, deadline)
             wait = self._wait(context, deadline)
             while wait_seconds := self._poked(wait, deadline):
                 if self.deferrable:
-                    backoff = {
-                        "exponential_backoff": bool(self.exponential_backoff),
-                        "max_wait": self._max_wait_seconds,
-                    }
-                    self.defer_until_done(wait.report_id, wait_seconds, deadline, **backoff)
+                    called_at = CLOCK.now() if wait.job is not None else None
+                    self._defer(wait.report_id, wait_seconds, deadline, called_at)
                 elif self.reschedule and not wait.is_in_doubt:
                     raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
                 else:
@@ -176,8 +175,11 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     def _stands_back(self, context: Context) -> float:
         if not self.reschedule or self.deferrable:
             return 0.0
+        return self._minutes_of_quota_before(context) * MINUTE
+
+    def _minutes_of_quota_before(self, context: Context) -> float:
         with suppress(UnavailableError):  # which is for the poke to tell
-            return self.minutes_of_quota_before(context) * MINUTE
+            return self.minutes_of_quota_before(context)
         return 0.0
 
     def _has_poked(self, context: Context) -> bool:
@@ -206,6 +208,22 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             raise
 
     # Deferrable
+
+    def _defer(
+        self, report_id: str, wait_seconds: float, deadline: Deadline, called_at: float | None = None
+    ) -> NoReturn:
+        """Go on in the triggerer; a mapped sensor beyond one minute's quota at once, as its poke would be refused.
+
+        :param called_at: when the job was asked about here, epoch seconds, where it was.
+        """
+        self.defer_until_done(
+            report_id,
+            wait_seconds,
+            deadline,
+            exponential_backoff=bool(self.exponential_backoff),
+            max_wait=self._max_wait_seconds,
+            called_at=called_at,
+        )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""

@@ -289,6 +289,28 @@ def test_only_a_sensor_beyond_a_minutes_quota_stands_back(
     assert criteo.polls[0][0] - began == first_poke
 
 
+@pytest.mark.parametrize(("index", "pokes"), [(-1, 1), (39, 1), (40, 0), (100, 0)])
+def test_a_deferrable_sensor_beyond_a_minutes_quota_leaves_its_first_poke_to_the_queue(
+    index: int, pokes: int, criteo: ScriptedCriteo, time: VirtualTime
+) -> None:
+    criteo.script = [PENDING, DONE] if pokes else [DONE]
+    task = run(time, deferrable=True)
+    task.context["ti"] = mapped(index)
+    polled_here: list[int] = []
+    task.on_deferral = lambda trigger: polled_here.append(len(criteo.polls))
+    assert task.result() == REPORT_ID
+    assert (polled_here, task.workers) == ([pokes], 2)
+    # The queue hears of the call that took no turn.
+    assert task.deferrals[0].trigger.called_at == (criteo.polls[0][0] if pokes else None)
+
+
+def test_a_deferrable_sensors_poke_that_was_refused_is_not_counted(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    criteo.script = [QUOTA, DONE]
+    task = run(time, deferrable=True)
+    task.result()
+    assert task.deferrals[0].trigger.called_at is None
+
+
 def test_a_sensor_that_stood_back_has_not_been_answered(time: VirtualTime, criteo: ScriptedCriteo) -> None:
     criteo.script = [refusal(403, "forbidden", type="access-control")]
     task = run(time, timeout=3600)
