@@ -62,17 +62,17 @@ def account_versions(api_version: str | None) -> tuple[str, ...]:
     return CHANNELS if api_version == PREVIEW_VERSION else (api_version,)
 
 
-def account_page(answer: Answer, accounts: AccountList, request: str) -> AccountPage:
+def account_page(answer: Answer, accounts: AccountList) -> AccountPage:
     """The page that an answer has.
 
     :raises CriteoError: what the answer means instead.
     """
     if not answer.is_success or answer.problems:
-        raise error_of_list(answer, request)
+        raise error_of_list(answer)
     reply = answer.json if isinstance(answer.json, dict) else {}
     data, metadata = reply.get("data"), reply.get("metadata")
     if not isinstance(data, list):
-        raise TransientError(answer.status_code, (), request, reason=f"the reply lists no {accounts.name}")
+        raise TransientError(answer.status_code, (), answer.request, reason=f"the reply lists no {accounts.name}")
     total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
     page = [_account(item) for item in data if isinstance(item, dict)]
     return AccountPage(page, total if isinstance(total, int) else None)

@@ -52,12 +52,14 @@ class Answer:
     :param headers: by case-insensitive name.
     :param body: bytes, decompressed.
     :param redact: takes secrets out of text, in case the server echoes one.
+    :param request: what was asked, as messages name it: method, path and, where there is one, the report id.
     """
 
     status_code: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     redact: Redact = field(default=str, repr=False)
+    request: str = ""
 
     @property
     def is_success(self) -> bool:

@@ -275,7 +275,7 @@ class TokenFetch:
                 headers={"User-Agent": self._user_agent, "Accept": "application/json"},
             )
             answer = http.read(response, request, self._timeout, redact)
-        error = _token_error(answer, request)
+        error = _token_error(answer)
         if error is not None:
             raise error
         reply = answer.json
@@ -285,28 +285,28 @@ class TokenFetch:
         return dict(reply)
 
 
-def _token_error(answer: Answer, request: str) -> CriteoApiError | None:
+def _token_error(answer: Answer) -> CriteoApiError | None:
     # RFC 6749, section 5.2: an error has a code under "error", whatever the HTTP status.
     if answer.is_success and not _carries_error(answer.json):
         return None
     status, problems = answer.status_code, answer.problems_of_error
-    general = error_of_status(answer, request)
+    general = error_of_status(answer)
     if isinstance(general, (RateLimitError, TransientError)):
         return general
     if problems and problems[0].code in _PASSING_ERRORS:
         wait = answer.rate_limit.reset_in
-        return TransientError(status, problems, request, reason="no token could be had", retry_after=wait)
+        return TransientError(status, problems, answer.request, reason="no token could be had", retry_after=wait)
     if answer.is_markup or not (answer.is_success or status in (400, 401, 403, 404, 405, 410)):
         reason = (
             "the reply is a web page, not the answer of Criteo's token endpoint" if answer.is_markup else _NOT_CRITEO
         )
         advice = f"{_CHECK_HOST} Else let the task retry."
-        return TransientError(status, problems, request, reason=reason, advice=advice)
+        return TransientError(status, problems, answer.request, reason=reason, advice=advice)
     if status in (404, 405, 410):
         reason = "there is no token endpoint at this host"
-        return AuthenticationError(status, problems, request, reason=reason, advice=_CHECK_HOST)
+        return AuthenticationError(status, problems, answer.request, reason=reason, advice=_CHECK_HOST)
     reason = _NOT_CRITEO if answer.json is None else "Criteo does not accept the credentials"
-    return AuthenticationError(status, problems, request, reason=reason)
+    return AuthenticationError(status, problems, answer.request, reason=reason)
 
 
 def _carries_error(reply: object) -> bool:

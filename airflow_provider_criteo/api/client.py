@@ -12,7 +12,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,16 +56,10 @@ from airflow_provider_criteo.api.versions import ServedVersions, warn_once
 
 log = logging.getLogger(__name__)
 
-IsFile = Callable[[requests.Response], bool]
-
 DEFAULT_TIMEOUT = 60.0
 LONGEST_CONNECT = 10.0
 _JSON = {"Content-Type": "application/json"}
 _ANY_FILE = {"Accept": "*/*", "Accept-Encoding": "identity"}
-
-
-def _never(response: requests.Response) -> bool:
-    return False
 
 
 class CriteoClient:
@@ -169,15 +165,9 @@ class CriteoClient:
             # A connection that was idle may be dead, and a POST on it lost without a trace: take a fresh one.
             self.session.close()
             try:
-                answer, request = self._ask(
-                    row.id,
-                    versions,
-                    lambda version: row.create_url(version, account_id),
-                    "POST",
-                    data=body,
-                    headers=_JSON,
-                )
-                return created_job(answer, row, request)
+                path = partial(row.create_url, account_id=account_id)
+                answer, _ = self._ask(row.id, versions, path, "POST", data=body, headers=_JSON)
+                return created_job(answer, row)
             except TransientError as error:
                 if error.sent:
                     raise TransientError(
@@ -206,11 +196,10 @@ class CriteoClient:
         versions = self._served.of(row, api_version or self.api_version)
         report_id = require_report_id(report_id)
         self._last.rate_limit = None
-        answer, request = self._ask(
-            row.id, versions, lambda version: row.status_url(version, report_id), about=f" (report job {report_id})"
-        )
+        path = partial(row.status_url, report_id=report_id)
+        answer, _ = self._ask(row.id, versions, path, about=f" (report job {report_id})")
         try:
-            return described_job(answer, row, report_id, request)
+            return described_job(answer, row, report_id)
         except ReportNotReadyError as error:
             return ReportJob(report_id, row.id, "not ready", JobState.PENDING, problems=error.problems)
 
@@ -271,40 +260,26 @@ class CriteoClient:
             request = f"GET {row.status_url(versions[0], report_id)}"
             reason = f"report job {report_id} ({row.id}) is {job.status}"
             raise ReportNotReadyError(200, job.problems, request, reason=reason)
+        opened: AbstractContextManager[IO[bytes]]
         if isinstance(destination, (str, os.PathLike)):
-            with atomic_file(Path(destination)) as file:
-                return self._receive(file, str(Path(destination).absolute()), job, row, versions, retry)
-        return self._receive(destination, "", job, row, versions, retry)
+            url, opened = str(Path(destination).absolute()), atomic_file(Path(destination))
+        else:
+            url, opened = "", nullcontext(destination)
+        with opened as file:
+            open_output = partial(self._open_output, report_id, row, versions)
+            return receive(open_output, file, job, row, url=url, timeout=self._timeout, retry=retry, clock=self._clock)
 
-    def _receive(
-        self, file: IO[bytes], url: str, job: ReportJob, row: ReportType, versions: Sequence[str], retry: Retry
-    ) -> DownloadedReport:
-        return receive(
-            lambda: self._open_output(job, row, versions),
-            file,
-            job,
-            row,
-            url=url,
-            request=f"GET {row.output_url(versions[0], job.report_id)}",
-            timeout=self._timeout,
-            redact=self._source.redact,
-            retry=retry,
-            clock=self._clock,
-        )
+    def _open_output(
+        self, report_id: str, row: ReportType, versions: Sequence[str]
+    ) -> tuple[Answer, requests.Response]:
+        def is_file(status: int) -> bool:
+            return 200 <= status < 300 and status not in row.lost_job_statuses
 
-    def _open_output(self, job: ReportJob, row: ReportType, versions: Sequence[str]) -> requests.Response:
-        def is_file(response: requests.Response) -> bool:
-            return 200 <= response.status_code < 300 and response.status_code not in row.lost_job_statuses
-
-        def call(version: str) -> tuple[Answer, tuple[str, requests.Response]]:
-            path = row.output_url(version, job.report_id)
-            answer, response = self._call("GET", path, f"GET {path}", is_file=is_file, headers=_ANY_FILE)
-            return answer, (f"GET {path}", response)
-
-        answer, (request, response) = self._served.ask(row.id, versions, call)
-        if not is_file(response):
-            raise error_for(answer, row, request, job.report_id)
-        return response
+        path = partial(row.output_url, report_id=report_id)
+        answer, response = self._ask(row.id, versions, path, is_file=is_file, headers=_ANY_FILE)
+        if not is_file(answer.status_code):
+            raise error_for(answer, row, report_id)
+        return answer, response
 
     # Accounts
 
@@ -335,58 +310,51 @@ class CriteoClient:
 
     def _account_page(self, accounts: AccountList, index: int) -> AccountPage:
         versions = account_versions(self.api_version)
-        answer, request = self._ask(accounts.name, versions, lambda version: accounts.url(version, index))
-        return account_page(answer, accounts, request)
+        answer, _ = self._ask(accounts.name, versions, partial(accounts.url, page=index))
+        return account_page(answer, accounts)
 
     # One call
 
     def _ask(
-        self,
-        route: str,
-        versions: Sequence[str],
-        path: Callable[[str], str],
-        method: str = "GET",
-        *,
-        about: str = "",
-        **options: Any,
-    ) -> tuple[Answer, str]:
+        self, route: str, versions: Sequence[str], path: Callable[[str], str], method: str = "GET", **options: Any
+    ) -> tuple[Answer, requests.Response]:
         """Ask in the first version that Criteo serves.
 
         :param path: of the call in a version.
-        :param about: what messages say of the request beside method and path.
-        :return: the answer, and how messages name the request.
+        :param options: of the exchange.
         """
+        return self._served.ask(route, versions, lambda version: self._call(method, path(version), **options))
 
-        def call(version: str) -> tuple[Answer, str]:
-            request = f"{method} {path(version)}{about}"
-            return self._call(method, path(version), request, **options)[0], request
-
-        return self._served.ask(route, versions, call)
-
-    def _call(
-        self, method: str, path: str, request: str, *, is_file: IsFile = _never, **options: Any
-    ) -> tuple[Answer, requests.Response]:
-        """Make a call; once more with a new token where Criteo refuses the present one otherwise than by a 401.
-
-        :param is_file: whether a reply's body is left to be read.
-        """
-        answer, response = self._exchange(method, path, request, is_file, options)
+    def _call(self, method: str, path: str, **options: Any) -> tuple[Answer, requests.Response]:
+        """Make a call; once more with a new token where Criteo refuses the present one otherwise than by a 401."""
+        answer, response = self._exchange(method, path, **options)
         if answer.meant_status == 401 != answer.status_code:
             self._auth.renew()
-            return self._exchange(method, path, request, is_file, options)
+            answer, response = self._exchange(method, path, **options)
         return answer, response
 
     def _exchange(
-        self, method: str, path: str, request: str, is_file: IsFile, options: dict[str, Any]
+        self,
+        method: str,
+        path: str,
+        *,
+        about: str = "",
+        is_file: Callable[[int], bool] | None = None,
+        **options: Any,
     ) -> tuple[Answer, requests.Response]:
-        redact = self._source.redact
+        """Send a request and read the reply.
+
+        :param about: what messages say of the request beside method and path.
+        :param is_file: whether the body of a reply with that status is left to be read.
+        """
+        request, redact = f"{method} {path}{about}", self._source.redact
         url = self.base_url + path
         response = http.send(
             self.session, method, url, request=request, timeout=self._timeout, redact=redact, **options
         )
         self._last.rate_limit = rate_limit_of(response.headers)
-        if is_file(response):
-            answer = Answer(response.status_code, response.headers, b"")
+        if is_file and is_file(response.status_code):
+            answer = Answer(response.status_code, response.headers, b"", redact, request)
         else:
             answer = http.read(response, request, self._timeout, redact)
         self._tell_of_deprecation(answer)

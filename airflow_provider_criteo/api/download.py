@@ -13,7 +13,7 @@ from typing import IO
 
 import requests
 
-from airflow_provider_criteo.api.answers import Redact, redacted
+from airflow_provider_criteo.api.answers import Answer, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
 from airflow_provider_criteo.api.models import DownloadedReport, ReportJob, human, problems_from_json
@@ -31,32 +31,30 @@ _CLOSING = {b"{": b"}", b"[": b"]"}
 
 
 def receive(
-    open_output: Callable[[], requests.Response],
+    open_output: Callable[[], tuple[Answer, requests.Response]],
     file: IO[bytes],
     job: ReportJob,
     row: ReportType,
     *,
     url: str,
-    request: str,
     timeout: tuple[float, float],
-    redact: Redact,
     retry: Retry,
     clock: Callable[[], float],
 ) -> DownloadedReport:
     """Write the report's file into an open one, from the start after each passing fault.
 
-    :param open_output: opens the download, or raises what the answer means.
+    :param open_output: opens the download, whose body is still to be read, or raises what the answer means.
     :param file: binary, writable, seekable, empty.
     :param job: what Criteo told of it.
     :param url: where the file will be.
-    :param redact: takes secrets out of text, in case the server echoes one.
     :param clock: seconds, monotonic.
     :raises CriteoError: the file could not be had whole; ``file`` is then not to be used.
     """
 
     def receive_once() -> _Download:
-        download = _Download(file, job, request, redact)
-        with open_output() as response:
+        answer, response = open_output()
+        with response:
+            download = _Download(file, job, answer)
             download.read(response, timeout, clock)
         download.check()
         return download
@@ -77,13 +75,13 @@ def receive(
 class _Download:
     """One try at a report's file."""
 
-    def __init__(self, file: IO[bytes], job: ReportJob, request: str, redact: Redact) -> None:
+    def __init__(self, file: IO[bytes], job: ReportJob, answer: Answer) -> None:
         file.seek(0)
         file.truncate()
         self._file = file
         self._job = job
-        self._request = request
-        self._redact = redact
+        self._request = answer.request
+        self._redact = answer.redact
         self._head = b""
         self._tail = b""
         self._lines = 0
@@ -91,11 +89,10 @@ class _Download:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.sha256 = hashlib.sha256()
         self.size = 0
-        self.content_type = ""
+        self.content_type = answer.redact(answer.headers.get("Content-Type", ""))
 
     def read(self, response: requests.Response, timeout: tuple[float, float], clock: Callable[[], float]) -> None:
         """Write the reply's body, decompressed, into the file."""
-        self.content_type = self._redact(response.headers.get("Content-Type", ""))
         length = response.headers.get("Content-Length", "")
         progress = _Progress(self._job, int(length) if length.isdecimal() else self._job.size_bytes, clock)
         chunks = _decompressed(response)

@@ -36,21 +36,21 @@ _PASSING_STATUSES = frozenset({407, 408, 425})
 # Every call
 
 
-def error_of_status(answer: Answer, request: str) -> CriteoApiError | None:
+def error_of_status(answer: Answer) -> CriteoApiError | None:
     """The error of a status that means the same for every call, that for a token included; None for all others."""
     status, told, problems = answer.meant_status, answer.status_code, answer.problems
     if status == 401:
         reason = "Criteo accepts no token of this application"
-        return AuthenticationError(told, problems, request, reason=reason)
+        return AuthenticationError(told, problems, answer.request, reason=reason)
     if status == 403 and answer.is_success:
-        return PermissionDeniedError(told, problems, request, reason="the reply carries errors")
+        return PermissionDeniedError(told, problems, answer.request, reason="the reply carries errors")
     if status == 429:
-        return RateLimitError.from_rate(answer.rate_limit, problems, request, status_code=told)
+        return RateLimitError.from_rate(answer.rate_limit, problems, answer.request, status_code=told)
     if status >= 500 or status in _PASSING_STATUSES:
         return TransientError(
             told,
             problems,
-            request,
+            answer.request,
             reason=_reason_of_fault(answer),
             # A service that says that it is not available has not taken the request; what a gateway says so of may have.
             sent=status != 503 or (told >= 400 and told != 503),
@@ -59,30 +59,30 @@ def error_of_status(answer: Answer, request: str) -> CriteoApiError | None:
     return None
 
 
-def error_in_success(answer: Answer, request: str) -> CriteoApiError:
+def error_in_success(answer: Answer) -> CriteoApiError:
     """The exception for ``errors`` in a reply whose HTTP status says success."""
-    return error_of_status(answer, request) or ValidationError(
-        answer.status_code, answer.problems, request, reason="the reply carries errors"
+    return error_of_status(answer) or ValidationError(
+        answer.status_code, answer.problems, answer.request, reason="the reply carries errors"
     )
 
 
-def error_of_list(answer: Answer, request: str) -> CriteoError:
+def error_of_list(answer: Answer) -> CriteoError:
     """The exception that the answer to a call means that is not about a report."""
     if answer.is_success:
-        return error_in_success(answer, request)
+        return error_in_success(answer)
     if answer.meant_status in (404, 410) and not answer.is_markup:
         reason = "Criteo does not serve this route"
-        return VersionRetiredError(answer.status_code, answer.problems, request, reason=reason)
-    return error_of_status(answer, request) or _refusal(answer, request)
+        return VersionRetiredError(answer.status_code, answer.problems, answer.request, reason=reason)
+    return error_of_status(answer) or _refusal(answer)
 
 
-def _refusal(answer: Answer, request: str) -> CriteoApiError:
+def _refusal(answer: Answer) -> CriteoApiError:
     told, problems = answer.status_code, answer.problems
     if answer.is_markup or told < 400:
-        return TransientError(told, problems, request, reason=_reason_of_fault(answer))
+        return TransientError(told, problems, answer.request, reason=_reason_of_fault(answer))
     if told == 403:
-        return PermissionDeniedError(told, problems, request, reason="the application may not do this")
-    return ValidationError(told, problems, request, reason="Criteo does not accept the request")
+        return PermissionDeniedError(told, problems, answer.request, reason="the application may not do this")
+    return ValidationError(told, problems, answer.request, reason="Criteo does not accept the request")
 
 
 def _reason_of_fault(answer: Answer) -> str:
@@ -96,7 +96,7 @@ def _reason_of_fault(answer: Answer) -> str:
 # The calls about a report
 
 
-def error_for(answer: Answer, row: ReportType, request: str, report_id: str = "") -> CriteoError:
+def error_for(answer: Answer, row: ReportType, report_id: str = "") -> CriteoError:
     """The exception that an answer other than success means.
 
     :param report_id: of the job that was asked for; none for a create.
@@ -104,30 +104,30 @@ def error_for(answer: Answer, row: ReportType, request: str, report_id: str = ""
     status, problems = answer.meant_status, answer.problems
     job = ReportJob(report_id, row.id, str(status), JobState.UNKNOWN, problems=problems)
     speaks_for_itself = status >= 500 or status in (401, 429)
-    told = error_of_job_code(job, answer, request) if report_id and not speaks_for_itself else None
-    general = told or error_of_status(answer, request)
+    told = error_of_job_code(job, answer) if report_id and not speaks_for_itself else None
+    general = told or error_of_status(answer)
     if general is not None:
         return general
     if answer.is_markup and (report_id or not is_retired_route(answer)):
-        return _refusal(answer, request)
+        return _refusal(answer)
     if report_id and status in row.lost_job_statuses and not _names_retirement(problems):
-        return _lost(row.lost_job_statuses[status], job, request)
-    return _retired(row, answer, request) if status in (404, 410) else _refusal(answer, request)
+        return _lost(row.lost_job_statuses[status], job, answer.request)
+    return _retired(row, answer) if status in (404, 410) else _refusal(answer)
 
 
-def error_of_job_code(job: ReportJob, answer: Answer, request: str) -> CriteoError | None:
+def error_of_job_code(job: ReportJob, answer: Answer) -> CriteoError | None:
     """What the codes say has become of the job; None where they do not speak of it."""
     end = job_code(answer.problems)
     status = answer.status_code
     word = next((problem.code for problem in answer.problems if job_code((problem,))), job.status)
     if end == "notfound":
-        return _not_found(job, status, request)
+        return _not_found(job, status, answer.request)
     if end in ("expired", "lost"):
-        return ReportExpiredError(job.with_status(JobState.EXPIRED, word), status, request)
+        return ReportExpiredError(job.with_status(JobState.EXPIRED, word), status, answer.request)
     if end in ("failed", "failure", "invalidated"):
         return ReportJobFailedError(job.with_status(JobState.FAILED, word))
     if end in ("notready", "pending"):
-        return ReportNotReadyError(status, answer.problems, request, reason="the report is not ready")
+        return ReportNotReadyError(status, answer.problems, answer.request, reason="the report is not ready")
     return None
 
 
@@ -170,11 +170,11 @@ def _not_found(job: ReportJob, status: int, request: str) -> ReportJobNotFoundEr
     return ReportJobNotFoundError(status, job.problems, request, reason=reason)
 
 
-def _retired(row: ReportType, answer: Answer, request: str) -> VersionRetiredError:
+def _retired(row: ReportType, answer: Answer) -> VersionRetiredError:
     return VersionRetiredError(
         answer.status_code,
         answer.problems,
-        request,
+        answer.request,
         reason="Criteo does not serve this route",
         advice=(
             f"set api_version, on the connection or the operator, to another version that serves {row.id}: "

@@ -161,7 +161,7 @@ def read(response: requests.Response, request: str, timeout: tuple[float, float]
         body = response.raw.read(_LARGEST_REPLY + 1, decode_content=True)
     if len(body) > _LARGEST_REPLY:
         raise TransientError(response.status_code, (), request, reason="the reply is larger than 32 MiB")
-    return Answer(response.status_code, response.headers, body, redact)
+    return Answer(response.status_code, response.headers, body, redact, request)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_criteo.api.answers import Answer
@@ -25,16 +26,17 @@ MAY_EXIST = (
 )
 
 
-def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
+def created_job(answer: Answer, row: ReportType) -> ReportJob:
     """The job that a create's answer speaks of.
 
     :raises CriteoError: what the answer means instead.
     """
     if not answer.is_success:
-        raise error_for(answer, row, request)
+        raise error_for(answer, row)
     report_id = report_id_in(answer.json, row)
     if answer.problems:
-        error = error_in_success(answer, f"{request} (report job {report_id})" if report_id else request)
+        named = replace(answer, request=f"{answer.request} (report job {report_id})") if report_id else answer
+        error = error_in_success(named)
         if report_id and isinstance(error, TransientError):
             error.sent = True  # it is there, whatever the errors are about
         raise error
@@ -42,7 +44,7 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
         raise TransientError(
             answer.status_code,
             (),
-            request,
+            answer.request,
             reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
             advice=MAY_EXIST,
         )
@@ -51,18 +53,18 @@ def created_job(answer: Answer, row: ReportType, request: str) -> ReportJob:
     return job
 
 
-def described_job(answer: Answer, row: ReportType, report_id: str, request: str) -> ReportJob:
+def described_job(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
     """The job as a status call's answer describes it, whatever its state.
 
     :raises CriteoError: what the answer means instead.
     """
     if not answer.is_success or answer.status_code in row.lost_job_statuses:
-        raise error_for(answer, row, request, report_id)
+        raise error_for(answer, row, report_id)
     if not isinstance(answer.json, dict):
-        raise TransientError(answer.status_code, (), request, reason="the reply is no JSON object")
+        raise TransientError(answer.status_code, (), answer.request, reason="the reply is no JSON object")
     job = job_in(answer, row, report_id)
     if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
-        raise error_of_job_code(job, answer, request) or error_in_success(answer, request)
+        raise error_of_job_code(job, answer) or error_in_success(answer)
     return job
 
 

@@ -53,7 +53,7 @@ def answer(status: int, body: Any = b"", **headers: str) -> Answer:
     """A reply; a body that is no bytes is JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, CaseInsensitiveDict(named), content)
+    return Answer(status, CaseInsensitiveDict(named), content, request=REQUEST)
 
 
 def problem(**fields: str) -> dict[str, Any]:
@@ -65,10 +65,10 @@ def meaning(reply: Answer, call: Call, report_type: str) -> ReportJob | CriteoEr
     row = REPORT_TYPES[report_type]
     try:
         if call is CREATE:
-            return job_answers.created_job(reply, row, REQUEST)
+            return job_answers.created_job(reply, row)
         if call is STATUS:
-            return job_answers.described_job(reply, row, "9", REQUEST)
-        return error_codes.error_for(reply, row, REQUEST, "9")
+            return job_answers.described_job(reply, row, "9")
+        return error_codes.error_for(reply, row, "9")
     except CriteoError as error:
         return error
 
@@ -444,7 +444,7 @@ def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None
     ],
 )
 def test_what_the_answer_to_a_list_of_accounts_means(reply: Answer, expected: type[CriteoError]) -> None:
-    assert type(error_codes.error_of_list(reply, REQUEST)) is expected
+    assert type(error_codes.error_of_list(reply)) is expected
 
 
 @pytest.mark.parametrize("call", Call)

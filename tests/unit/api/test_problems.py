@@ -108,7 +108,7 @@ def test_the_words_of_every_shape_of_body(shape: str) -> None:
 )
 def test_no_word_of_a_shape_that_is_not_known_is_lost(body: Any) -> None:
     for report_id in ("", "9"):
-        told = str(error_for(answer(body), ROW, "GET /x", report_id))
+        told = str(error_for(answer(body), ROW, report_id))
         assert "a shape that nobody knows" in told
         assert "a word" in told
 
@@ -119,7 +119,7 @@ def test_a_page_is_told_without_its_tags_scripts_and_entities() -> None:
 
 
 def test_what_a_known_shape_says_is_not_told_twice() -> None:
-    told = str(error_for(answer(SHAPES["Criteo's envelope"][0]), ROW, "POST /x"))
+    told = str(error_for(answer(SHAPES["Criteo's envelope"][0]), ROW))
     assert told.count("One. Two.") == 1
 
 
@@ -193,7 +193,7 @@ SECRET = "s3cr+t/of=the&client"
 def test_a_secret_that_comes_back_is_in_no_text(status: int, body: Any) -> None:
     reply = answer(body, status, SECRET)
     job = job_in(reply, ROW, "9")
-    error = error_for(answer(body, 403, SECRET), ROW, "GET /x", "9")
+    error = error_for(answer(body, 403, SECRET), ROW, "9")
     assert SECRET not in f"{job!r} {ReportJobFailedError(job)} {error} {error.__dict__} {reply!r}"
 
 
@@ -230,7 +230,7 @@ HUGE = {
 
 def errors_of(reply: Answer, body: Any) -> list[CriteoError]:
     """Every kind of error that a body may become."""
-    errors: list[CriteoError] = [error_for(reply, ROW, "GET /x", report_id) for report_id in ("", "9")]
+    errors: list[CriteoError] = [error_for(reply, ROW, report_id) for report_id in ("", "9")]
     told = {"errors": body["errors"][:500]} if isinstance(body, dict) and isinstance(body.get("errors"), list) else {}
     long = "\N{PILE OF POO}" * 10_000
     attributes = {"status": "Failure", "message": long}
