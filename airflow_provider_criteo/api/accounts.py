@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_criteo.api.answers import Answer
-from airflow_provider_criteo.api.error_codes import error_of_list
+from airflow_provider_criteo.api.answers import Answer, error_of_list
 from airflow_provider_criteo.api.exceptions import CriteoError, PermissionDeniedError, TransientError
 from airflow_provider_criteo.api.report_type import CHANNELS, CURRENT_VERSION, NEXT_VERSION, PREVIEW_VERSION
 

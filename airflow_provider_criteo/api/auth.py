@@ -23,8 +23,7 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import http
-from airflow_provider_criteo.api.answers import Answer, Redact
-from airflow_provider_criteo.api.error_codes import error_of_status
+from airflow_provider_criteo.api.answers import Answer, Redact, error_of_status
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,

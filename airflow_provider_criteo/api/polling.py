@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from logging import Logger
 from typing import Any
 
+from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import (
     CriteoApiError,
     CriteoError,
@@ -19,7 +20,6 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     UnavailableError,
 )
-from airflow_provider_criteo.api.job_answers import require_file
 from airflow_provider_criteo.api.models import JobState, ReportJob, problem_lines
 from airflow_provider_criteo.api.report_type import is_status_word
 

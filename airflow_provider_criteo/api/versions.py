@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TypeVar
 
-from airflow_provider_criteo.api.answers import Answer
-from airflow_provider_criteo.api.error_codes import is_retired_route, shows_service
+from airflow_provider_criteo.api.answers import Answer, is_retired_route, shows_service
 from airflow_provider_criteo.api.report_type import VERSION_ENDS, ReportType
 
 log = logging.getLogger(__name__)

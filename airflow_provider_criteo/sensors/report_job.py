@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_criteo.api.job_answers import require_file
+from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import UnavailableError, as_task_exceptions

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import RateLimitError
-from airflow_provider_criteo.api.job_answers import require_file
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_criteo.api import error_codes, job_answers
+from airflow_provider_criteo.api import answers
 from airflow_provider_criteo.api.answers import Answer
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
@@ -65,10 +65,10 @@ def meaning(reply: Answer, call: Call, report_type: str) -> ReportJob | CriteoEr
     row = REPORT_TYPES[report_type]
     try:
         if call is CREATE:
-            return job_answers.created_job(reply, row)
+            return answers.created_job(reply, row)
         if call is STATUS:
-            return job_answers.described_job(reply, row, "9")
-        return error_codes.error_for(reply, row, "9")
+            return answers.described_job(reply, row, "9")
+        return answers.error_for(reply, row, "9")
     except CriteoError as error:
         return error
 
@@ -116,7 +116,7 @@ def test_a_problems_type_wins_over_the_http_status(status: int, type_: str, expe
         error = meaning(reply, call, MPO)
         assert isinstance(error, CriteoApiError)
         assert error.status_code == status  # what Criteo answered stays to be seen
-    assert not error_codes.is_retired_route(reply)
+    assert not answers.is_retired_route(reply)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_a_code_that_speaks_of_the_job_says_more_than_the_status(
 ) -> None:
     reply = answer(status, problem(code=code))
     is_meant(reply, expected, POLLS, FAMILIES)
-    assert not error_codes.is_retired_route(reply)
-    assert error_codes.shows_service(reply)
+    assert not answers.is_retired_route(reply)
+    assert answers.shows_service(reply)
     assert code in str(meaning(reply, STATUS, MPO))
 
 
@@ -209,7 +209,7 @@ def test_a_403_without_a_word_of_the_job_is_a_permission(code: str) -> None:
 def test_a_route_that_says_it_is_retired_is(status: int, code: str) -> None:
     reply = answer(status, problem(code=code))
     is_meant(reply, VersionRetiredError, Call, FAMILIES)
-    assert error_codes.is_retired_route(reply)
+    assert answers.is_retired_route(reply)
     error = str(meaning(reply, CREATE, "rm-campaigns"))
     assert "set api_version" in error
     assert "rm-campaigns: 2026-01, preview, experimental" in error
@@ -325,13 +325,13 @@ def test_the_id_is_found_wherever_it_stands(place: str) -> None:
     for name in reversed(place.split(".")):
         body = {name: body}
     for family in FAMILIES:
-        assert job_answers.report_id_in(body, REPORT_TYPES[family]) == "a/b+c="
+        assert answers.report_id_in(body, REPORT_TYPES[family]) == "a/b+c="
 
 
 @pytest.mark.parametrize("wrong", [None, "", " ", True, [], {}, 1.5], ids=repr)
 def test_what_is_no_id_is_none(wrong: object) -> None:
-    assert job_answers.report_id_in({"data": {"id": wrong}}, REPORT_TYPES[MPO]) is None
-    assert job_answers.report_id_in({"data": {"id": wrong}, "exportId": "1"}, REPORT_TYPES[MPO]) == "1"
+    assert answers.report_id_in({"data": {"id": wrong}}, REPORT_TYPES[MPO]) is None
+    assert answers.report_id_in({"data": {"id": wrong}, "exportId": "1"}, REPORT_TYPES[MPO]) == "1"
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
     job = meaning(reply, STATUS, MPO)
     assert isinstance(job, ReportJob)
     with pytest.raises(ReportJobFailedError) as raised:
-        job_answers.require_file(job)
+        answers.require_file(job)
     assert str(raised.value).splitlines() == [
         "Criteo report job 9 (mpo-realtime) ended as Failure: no file",
         "  [validation] invalid-timespan: Too long (traceId: 4f2c)",
@@ -423,7 +423,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
 
 @pytest.mark.parametrize(("word", "expected"), [("Done", True), ("Pending", False), ("odd", False), ("Unknown", False)])
 def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None:
-    assert job_answers.require_file(described(status=word)) is expected
+    assert answers.require_file(described(status=word)) is expected
 
 
 # Lists of accounts
@@ -444,7 +444,7 @@ def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None
     ],
 )
 def test_what_the_answer_to_a_list_of_accounts_means(reply: Answer, expected: type[CriteoError]) -> None:
-    assert type(error_codes.error_of_list(reply)) is expected
+    assert type(answers.error_of_list(reply)) is expected
 
 
 @pytest.mark.parametrize("call", Call)

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.api.answers import Answer
-from airflow_provider_criteo.api.error_codes import error_for
+from airflow_provider_criteo.api.answers import Answer, error_for, job_in
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     ReportExpiredError,
     ReportJobFailedError,
 )
-from airflow_provider_criteo.api.job_answers import job_in
 from airflow_provider_criteo.api.models import JobState, Problem, ReportJob
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.exceptions import error_to_json
