@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.api.limits import limits_of
-from airflow_provider_criteo.api.reports import VERSION_ENDS, ReportType, rows
+from airflow_provider_criteo.api.report_type import VERSION_ENDS, ReportType
+from airflow_provider_criteo.api.reports import rows
 from airflow_provider_criteo.api.specification import Schema
 from airflow_provider_criteo.api.tables.columns import Column, expected_columns, known_type
 

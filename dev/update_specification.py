@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_criteo.api.reports import API_VERSIONS, ReportType, rows
+from airflow_provider_criteo.api.report_type import API_VERSIONS, ReportType
+from airflow_provider_criteo.api.reports import rows
 from airflow_provider_criteo.api.specification import anonymous
 from airflow_provider_criteo.sandbox.routes import ACCOUNT_PATHS
 

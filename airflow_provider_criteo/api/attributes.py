@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_criteo.api.dates import DATE_ATTRIBUTES, date_text, sent_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
-from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.specification import Schema, attributes_schema, items, properties, resolved
 
 Attributes = Mapping[str, Any]

@@ -31,7 +31,7 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     TransientError,
 )
-from airflow_provider_criteo.api.reports import choices
+from airflow_provider_criteo.api.report_type import choices
 
 log = logging.getLogger(__name__)
 

@@ -48,7 +48,8 @@ from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
-from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, ReportType, get_report_type
+from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry, Sleep
 from airflow_provider_criteo.api.versions import ServedVersions, warn_once
 

@@ -17,7 +17,7 @@ from airflow_provider_criteo.api.answers import Answer, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
 from airflow_provider_criteo.api.models import DownloadedReport, ReportJob, human, problems_from_json
-from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.retry import Retry
 
 log = logging.getLogger(__name__)

@@ -19,33 +19,20 @@ from airflow_provider_criteo.api.report_type import (
     EXPERIMENTAL_VERSION,
     NEXT_VERSION,
     PREVIEW_VERSION,
-    STATUS_WORDS,
-    VERSION_ENDS,
     DateKind,
     LostJob,
     ReportType,
     choices,
-    is_status_word,
 )
 
 __all__ = (
     "API_VERSIONS",
-    "CHANNELS",
-    "CURRENT_VERSION",
     "DEFAULT_REPORT_TYPE",
     "DOCS",
-    "EXPERIMENTAL_VERSION",
-    "NEXT_VERSION",
-    "PREVIEW_VERSION",
     "REPORT_TYPES",
-    "STATUS_WORDS",
-    "VERSION_ENDS",
-    "DateKind",
-    "LostJob",
     "ReportType",
     "choices",
     "get_report_type",
-    "is_status_word",
     "rows",
 )
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
 from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT, REPORTING_CALLS_PER_MINUTE
-from airflow_provider_criteo.api.reports import API_VERSIONS, choices
+from airflow_provider_criteo.api.report_type import API_VERSIONS, choices
 from airflow_provider_criteo.exceptions import InvalidInputError, UnavailableError
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.refresh_tokens import Run, VariableRefreshTokens

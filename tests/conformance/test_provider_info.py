@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from package_parts import OPERATORS, PACKAGE, load, modules
 
-from airflow_provider_criteo.api.reports import API_VERSIONS
+from airflow_provider_criteo.api.report_type import API_VERSIONS
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.utils.connection import EXTRAS
 

@@ -10,7 +10,8 @@ from specifications import VERSIONS, Specifications, anonymous
 
 from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType, is_status_word
+from airflow_provider_criteo.api.report_type import ReportType, is_status_word
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 
 Compared = Callable[[str, str, str, str], None]
 

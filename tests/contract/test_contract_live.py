@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_criteo.api import specification
-from airflow_provider_criteo.api.reports import API_VERSIONS, REPORT_TYPES
+from airflow_provider_criteo.api.report_type import API_VERSIONS
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from dev import contract_live, update_specification
 
 NOVEMBER, NEW_YEAR = date(2026, 11, 25), date(2027, 1, 1)

@@ -11,7 +11,8 @@ from specifications import JSON, Specification, Specifications, anonymous, viola
 
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
+from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.recorder import Exchange, Recorder
 from tests.support.report_types import ATTRIBUTES

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
+from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.api.specification import attributes_schema, resolved
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sandbox.prose import PROSE

@@ -121,7 +121,7 @@ def test_every_extra_is_listed_and_all_has_all() -> None:
 
 
 def test_the_days_on_which_criteos_versions_end_are_those_of_the_catalogue() -> None:
-    from airflow_provider_criteo.api.reports import VERSION_ENDS
+    from airflow_provider_criteo.api.report_type import VERSION_ENDS
 
     told = re.findall(r"^\| `([a-z0-9-]+)` \| (\d{4}-\d\d-\d\d) \|", (DOCS / "upgrading.md").read_text(), re.MULTILINE)
     assert dict(told) == {version: str(day) for version, day in VERSION_ENDS.items()}

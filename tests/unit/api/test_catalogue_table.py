@@ -7,7 +7,8 @@ import re
 import pytest
 
 from airflow_provider_criteo.api.attributes import unknown_or_missing
-from airflow_provider_criteo.api.reports import REPORT_TYPES, ReportType
+from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from dev import catalogue_table
 
 PAGE = catalogue_table.document()

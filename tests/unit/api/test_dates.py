@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_criteo.api.attributes import as_json
 from airflow_provider_criteo.api.dates import doubtful_days, first_and_last_day, is_midnight, moved, named_date
-from airflow_provider_criteo.api.reports import REPORT_TYPES, DateKind, ReportType
+from airflow_provider_criteo.api.report_type import DateKind, ReportType
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.api.splitting import split_report
 from airflow_provider_criteo.api.tables import report_days
 

@@ -12,13 +12,8 @@ import pytest
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.api.reports import (
-    API_VERSIONS,
-    CURRENT_VERSION,
-    REPORT_TYPES,
-    VERSION_ENDS,
-    get_report_type,
-)
+from airflow_provider_criteo.api.report_type import API_VERSIONS, CURRENT_VERSION, VERSION_ENDS
+from airflow_provider_criteo.api.reports import REPORT_TYPES, get_report_type
 from airflow_provider_criteo.sandbox import Sandbox
 from tests.support.report_types import ATTRIBUTES, new_row
 
