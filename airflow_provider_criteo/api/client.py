@@ -50,7 +50,7 @@ from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
-from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry, Sleep
+from airflow_provider_criteo.api.retry import Retry, Sleep
 from airflow_provider_criteo.api.versions import ServedVersions, warn_once
 
 log = logging.getLogger(__name__)
@@ -134,21 +134,22 @@ class CriteoClient:
     def create_report_job(
         self,
         report_type: str,
-        attributes: Attributes,
+        attributes: Attributes | str,
         account_id: str | None = None,
         *,
         api_version: str | None = None,
-        quota_wait: float = LONGEST_QUOTA_WAIT,
+        quota_wait: float | None = None,
     ) -> ReportJob:
         """Create a report job; Criteo may answer with one that it made for the same request a little earlier.
 
         The POST is sent again only where it cannot have been received: no connection, 429, 503.
 
         :param report_type: an id of the catalogue.
-        :param attributes: as Criteo's page of the report type has them; dates may be ``datetime`` or ``date``.
+        :param attributes: as Criteo's page of the report type has them, or their JSON text; dates may be ``datetime``
+            or ``date``.
         :param account_id: of Retail Media, for the report types whose path has it.
         :param api_version: in place of the client's.
-        :param quota_wait: seconds to wait in all for a used-up quota.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         :raises InvalidInputError: the input cannot be right; no call was made.
         :raises RateLimitError: the quota resets later than that.
         :raises ReportJobFailedError: the job came back failed.
@@ -236,14 +237,14 @@ class CriteoClient:
         *,
         job: ReportJob | None = None,
         api_version: str | None = None,
-        quota_wait: float = LONGEST_QUOTA_WAIT,
+        quota_wait: float | None = None,
     ) -> DownloadedReport:
         """Download the file of a job that is done, streamed and checked.
 
         :param report_id: what the create returned.
         :param destination: a path, which is replaced in one step; or a binary file, writable, seekable and empty.
         :param job: the job as described when it was done; asked for where not given.
-        :param quota_wait: seconds to wait in all for a used-up quota.
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         :raises ReportNotReadyError: the job has not ended.
         :raises ReportJobFailedError: it ended without a file, or (``ReportExpiredError``) the file is gone.
         :raises TransientError: the file could not be had whole, after several tries.

@@ -31,20 +31,20 @@ def jittered(seconds: float) -> float:
 class Retry:
     """Makes a call again where that helps: four tries in all, and some time for a used-up quota.
 
-    :param quota_wait: seconds to wait in all for a used-up quota; a service that says when to come back is waited for
-        as long as a used-up quota usually is.
+    :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None. A service that
+        says when to come back is waited for so long, too, whatever this is.
     :param again: whether a passing fault allows another try.
     :param sleep: waits for so many seconds.
     """
 
     def __init__(
         self,
-        quota_wait: float = LONGEST_QUOTA_WAIT,
+        quota_wait: float | None = None,
         *,
         again: Callable[[TransientError], bool] = lambda error: True,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self._quota_wait_left = quota_wait
+        self._quota_wait_left = LONGEST_QUOTA_WAIT if quota_wait is None else quota_wait
         self._told_wait_left = LONGEST_QUOTA_WAIT
         self._again = again
         self._sleep = sleep

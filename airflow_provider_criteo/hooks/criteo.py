@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
-from airflow_provider_criteo.api.attributes import parse_attributes
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.api.retry import Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
@@ -97,10 +96,9 @@ class CriteoHook(BaseHook):
         :param account_id: of Retail Media, for the report types whose path has it.
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         """
-        options = {} if quota_wait is None else {"quota_wait": quota_wait}
         with as_task_exceptions(self.criteo_conn_id):
             return self.client.create_report_job(
-                report_type, parse_attributes(attributes), account_id, api_version=self.api_version, **options
+                report_type, attributes, account_id, api_version=self.api_version, quota_wait=quota_wait
             )
 
     def get_report_job(self, report_id: str, report_type: str = DEFAULT_REPORT_TYPE) -> ReportJob:
@@ -140,9 +138,16 @@ class CriteoHook(BaseHook):
         :param table: where ``output_format`` is among them, the parameters of ``utils.report_table.TableParameters``:
             the file is a table then, and what is returned tells of its rows and columns.
         """
-        receives = [self._receive(report_id, report_type, job, quota_wait)]
-        options = (destination_conn_id, overwrite, own_files, before_publish)
-        return self._publish(receives, destination, report_type, *options, table)
+        return self._publish(
+            [self._receive(report_id, report_type, job, quota_wait)],
+            destination,
+            report_type,
+            destination_conn_id=destination_conn_id,
+            overwrite=overwrite,
+            own_files=own_files,
+            before_publish=before_publish,
+            **table,
+        )
 
     def download_report_parts(
         self,
@@ -150,47 +155,40 @@ class CriteoHook(BaseHook):
         destination: str,
         report_type: str,
         *,
-        destination_conn_id: str | None = None,
-        overwrite: bool = True,
         quota_wait: float | None = None,
-        own_files: Collection[str] = (),
-        before_publish: Callable[[DownloadedReport], None] = lambda report: None,
-        **table: Any,
+        **options: Any,
     ) -> DownloadedReport:
         """Download the files of several jobs, which are the parts of one request, into one table, in their order.
 
         :param jobs: those that are done, in the order of their rows.
-        :param table: the parameters of ``utils.report_table.TableParameters``; its attributes are the whole request's.
-
-        The other parameters are those of :meth:`download_report`.
-
+        :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
+        :param options: those of :meth:`download_report` for a table; its attributes are the whole request's.
         :raises RowCapError: files of some are at Criteo's row cap; ``report_ids`` says which.
         """
         receives = [self._receive(job.report_id, report_type, job, quota_wait) for job in jobs]
-        options = (destination_conn_id, overwrite, own_files, before_publish)
-        return self._publish(receives, destination, report_type, *options, table)
+        return self._publish(receives, destination, report_type, **options)
 
     def _receive(self, report_id: str, report_type: str, job: ReportJob | None, quota_wait: float | None) -> Receive:
-        options = {} if quota_wait is None else {"quota_wait": quota_wait}
-        client = self.client
-
-        def receive(file: IO[bytes]) -> DownloadedReport:
-            return client.download_report(
-                report_id, file, report_type, job=job, api_version=self.api_version, **options
-            )
-
-        return receive
+        return partial(
+            self.client.download_report,
+            report_id,
+            report_type=report_type,
+            job=job,
+            api_version=self.api_version,
+            quota_wait=quota_wait,
+        )
 
     def _publish(
         self,
         receives: Sequence[Receive],
         destination: str,
         report_type: str,
+        *,
         destination_conn_id: str | None,
         overwrite: bool,
         own_files: Collection[str],
         before_publish: Callable[[DownloadedReport], None],
-        table: Mapping[str, Any],
+        **table: Any,
     ) -> DownloadedReport:
         parameters = TableParameters(**table) if table.get("output_format") else None
 
@@ -199,7 +197,11 @@ class CriteoHook(BaseHook):
 
         with as_task_exceptions(self.criteo_conn_id):
             if parameters is None:
-                report = _write_as_is(receives[0], target(destination), before_publish)
+                place = target(destination)
+                place.require_writable()
+                with place.new_file() as file:
+                    report = replace(receives[0](file), url=place.url)
+                    before_publish(report)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
                 report = Retry(sleep=CLOCK.sleep).call(
@@ -268,18 +270,6 @@ class CriteoHook(BaseHook):
         from airflow_provider_criteo.utils.connection_form import widgets
 
         return widgets(_form()["conn-fields"])
-
-
-def _write_as_is(
-    receive: Receive,
-    target: Destination,
-    before_publish: Callable[[DownloadedReport], None],
-) -> DownloadedReport:
-    target.require_writable()
-    with target.new_file() as file:
-        report = replace(receive(file), url=target.url)
-        before_publish(report)
-    return report
 
 
 def _told(error: api_exceptions.CriteoApiError, reason: str = "", advice: str = "") -> str:

@@ -18,7 +18,7 @@ from airflow_provider_criteo.api.attributes import as_json
 from airflow_provider_criteo.api.exceptions import PermissionDeniedError, ReportJobFailedError, ReportJobNotFoundError
 from airflow_provider_criteo.api.models import JobState, problem_lines
 from airflow_provider_criteo.api.reports import get_report_type
-from airflow_provider_criteo.api.retry import LONGEST_QUOTA_WAIT, Retry
+from airflow_provider_criteo.api.retry import Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.utils.clock import CLOCK
 
@@ -103,7 +103,7 @@ class CreatedJob:
         """
         with as_task_exceptions():
             asked = request_hash(self._report_type, attributes, account_id, api_version, self._hook.criteo_conn_id)
-        job = self._taken_up(asked, Retry(LONGEST_QUOTA_WAIT if quota_wait is None else quota_wait, sleep=CLOCK.sleep))
+        job = self._taken_up(asked, Retry(quota_wait, sleep=CLOCK.sleep))
         if job is not None:
             return job
         job = self._hook.create_report_job(self._report_type, attributes, account_id, quota_wait=quota_wait)
