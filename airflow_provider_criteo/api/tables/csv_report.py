@@ -40,9 +40,12 @@ class CsvReport:
         self._block_size = block_size
         self._start = len(line) + len(end)
         self._has_rows = bool(head[len(line) :].strip())
-        text = line.decode("utf-8-sig", errors="replace").strip()
-        self._delimiter = ";" if text.count(";") > text.count(",") else ","
-        self.names: list[str] = next(csv.reader([text], delimiter=self._delimiter), [])
+        try:
+            text = line.decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            raise TableError(f"the file's first line is not UTF-8 ({error.reason}): no CSV") from None
+        self._delimiter = max(",;", key=lambda delimiter: len(_cells(text, delimiter)))
+        self.names = _cells(text, self._delimiter)
         if self._has_rows and not self.names:
             raise TableError("the file's first line is blank, where a CSV has the names of its columns")
         self.shape = "csv" if self.names else "empty"
@@ -106,6 +109,10 @@ class CsvReport:
                 raise TableError("the report's CSV ends within a quoted value; download it again") from None
         finally:
             text.detach()
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
 
 
 class _QuoteCounter:

@@ -176,6 +176,9 @@ def test_fewer_rows_than_the_file_itself_tells_are_refused() -> None:
         ("\n1,2\n", "first line is blank"),
         ('[{"a":"\xff"}]'.encode("latin-1"), "not UTF-8"),
         ("keyword\n\xff\n".encode("latin-1"), "UTF8"),
+        ("M\xfcsli,clicks\na,1\n".encode("latin-1"), "first line is not UTF-8"),
+        ('[{"clicks":1}]'.encode("utf-16"), "first line is not UTF-8"),
+        (gzip.compress(b"clicks\n1\n"), "first line is not UTF-8"),
     ],
 )
 def test_what_is_no_report_is_refused(text: str | bytes, says: str) -> None:
@@ -185,7 +188,7 @@ def test_what_is_no_report_is_refused(text: str | bytes, says: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["null", '{"data":null}', '{"error":"gone"}', "Internal error", "clicks\tspend\n1\t2\n", b"\x1f\x8b\x08\x00,"],
+    ["null", '{"data":null}', '{"error":"gone"}', "Internal error", "clicks\tspend\n1\t2\n", "PK\x03\x04,"],
 )
 def test_a_file_without_any_column_that_was_asked_for_is_no_report(text: str | bytes) -> None:
     with pytest.raises(TableError, match="asked for were date, clicks: no report"):
@@ -202,6 +205,10 @@ def test_a_quote_within_a_bare_value_is_no_sign_of_a_cut() -> None:
 
 def test_lines_of_csv_may_end_as_on_an_old_mac() -> None:
     assert values(read("campaignId,clicks\r1,2\r3,4\r")) == [["1", 2], ["3", 4]]
+
+
+def test_a_delimiter_within_a_quoted_name_is_none() -> None:
+    assert read('"a;b;c",clicks\nx,1\n').to_pylist() == [{"a;b;c": "x", "clicks": 1}]
 
 
 def test_csv_tells_null_from_empty_text() -> None:
