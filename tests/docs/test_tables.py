@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +234,56 @@ def test_the_metrics_that_never_add_up_are_listed(heading: str, kind: str) -> No
     columns = json.loads((PACKAGE / "api" / "data" / "columns.json").read_text())
     never = {name for name, additivity in columns["additivity"].items() if additivity == kind}
     assert sorted(name.lower() for name in code_in(listed)) == sorted(never)
+
+
+def test_the_number_of_columns_is_that_of_the_dictionary() -> None:
+    columns = json.loads((PACKAGE / "api" / "data" / "columns.json").read_text())["columns"]
+    assert f"a dictionary of Criteo's {len(columns)} columns" in (DOCS / "guides" / "tables.md").read_text()
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table's rows, without headings."""
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line[:2] == "| "]
+
+
+def test_the_costs_are_what_the_quota_makes_of_the_reports() -> None:
+    head, *loads = rows((DOCS / "guides" / "cost.md").read_text())
+    assert head[1:] == ["Reports", "Calls, at least", "At 40 a minute", "At 10 a minute"]
+    for load, *cells in loads:
+        reports, calls, *minutes = (int(cell.removesuffix(" min").replace(",", "")) for cell in cells)
+        assert calls == 3 * reports, load
+        assert minutes == [math.ceil(calls / 40), math.ceil(calls / 10)], load
+
+
+def test_the_intervals_are_what_the_quota_makes_of_the_sensors() -> None:
+    _, *sizes = rows(section(DOCS / "modes.md", "How long the interval should be"))
+    for sensors, *cells in sizes:
+        intervals = [
+            float(number) * {"s": 1, "min": 60}[unit]
+            for cell in cells
+            for number, unit in re.findall(r"^([\d.]+) (s|min)", cell)
+        ]
+        assert intervals == [60 * int(sensors) / 40, 60 * int(sensors) / 10]
+
+
+def test_two_years_of_an_account_are_as_many_requests_as_the_guide_says() -> None:
+    from airflow_provider_criteo.api.splitting import split_report
+
+    page = (DOCS / "guides" / "account.md").read_text()
+    start, end = re.findall(r'"(?:start|end)Date": "([\d-]+)"', page)
+    attributes = {
+        "startDate": start,
+        "endDate": end,
+        "dimensions": ["date", "accountId"],
+        "metrics": ["impressions"],
+        "filters": {"accountIds": ["7"]},
+    }
+    days = [
+        (date.fromisoformat(part["endDate"]) - date.fromisoformat(part["startDate"])).days + 1
+        for part in split_report("rm-performance", attributes)
+    ]
+    assert days == [*[100] * 7, 30]
+    assert "Eight requests for each account: seven of 100 days and one of 30." in page
 
 
 def test_every_example_dag_is_listed() -> None:
