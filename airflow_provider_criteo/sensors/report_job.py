@@ -91,11 +91,13 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait for the job."""
         with closing(self.hook), self._as_the_flags_say():
-            deadline = self._deadline(context)
+            first_poked_at = self._first_poked_at(context)
+            deadline = Deadline.of(self, first_poked_at)
             if self.deferrable and self._minutes_of_quota_before(context):
                 self._defer(required_report_id(self.report_id), 0.0, deadline)
-            self._stand_back_once(context, deadline)
-            wait = self._wait(context, deadline)
+            if first_poked_at is None:
+                self._stand_back(context, deadline)
+            wait = self._wait(context, deadline, first_poked_at)
             while wait_seconds := self._poked(wait, deadline):
                 if self.deferrable:
                     called_at = CLOCK.now() if wait.job is not None else None
@@ -109,8 +111,9 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        deadline = self._deadline(context)
-        wait = self._wait(context, deadline)
+        first_poked_at = self._first_poked_at(context)
+        deadline = Deadline.of(self, first_poked_at)
+        wait = self._wait(context, deadline, first_poked_at)
         done = self._poked(wait, deadline) is None
         return PokeReturnValue(done, wait.report_id if done else None)
 
@@ -127,25 +130,24 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             with deadline.as_airflow_timeout():
                 return wait.next_poll()
 
-    def _wait(self, context: Context, deadline: Deadline) -> Wait:
+    def _wait(self, context: Context, deadline: Deadline, first_poked_at: float | None) -> Wait:
         return Wait(
             required_report_id(self.report_id),
             poll_interval=self.poke_interval,
             timeout=deadline.timeout,
             started=deadline.started,
-            exponential_backoff=bool(self.exponential_backoff),
-            max_wait=self._max_wait_seconds,
-            answered=self._has_poked(context),
+            answered=first_poked_at is not None and self._has_poked(context, first_poked_at),
             log=self.log,
             clock=CLOCK.now,
+            **self._backoff,
         )
 
     @property
-    def _max_wait_seconds(self) -> float | None:
-        return self.max_wait.total_seconds() if self.max_wait else None
-
-    def _deadline(self, context: Context) -> Deadline:
-        return Deadline.of(self, self._first_poked_at(context))
+    def _backoff(self) -> dict[str, Any]:
+        return {
+            "exponential_backoff": bool(self.exponential_backoff),
+            "max_wait": self.max_wait.total_seconds() if self.max_wait else None,
+        }
 
     def _first_poked_at(self, context: Context) -> float | None:
         """When this wait was first rescheduled, epoch seconds; None for its first poke."""
@@ -164,11 +166,12 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
 
     # Reschedule mode: tasks know nothing of each other but their place among those that are mapped
 
-    def _stand_back_once(self, context: Context, deadline: Deadline) -> None:
+    def _stand_back(self, context: Context, deadline: Deadline) -> None:
         """Leave the first poke to a later minute, where the mapped sensors before this one use up the quota until then."""
-        if self._first_poked_at(context) is not None or not self._stands_back(context):
+        stands_back = self._stands_back(context)
+        if not stands_back:
             return
-        wait_seconds = min(self._stands_back(context), deadline.timeout)
+        wait_seconds = min(stands_back, deadline.timeout)
         self.log.info("More mapped sensors than one minute's quota has calls for; first poke in %.0f s", wait_seconds)
         raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
 
@@ -182,12 +185,9 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             return self.minutes_of_quota_before(context)
         return 0.0
 
-    def _has_poked(self, context: Context) -> bool:
-        first = self._first_poked_at(context)
-        if first is None:
-            return False
+    def _has_poked(self, context: Context, first_poked_at: float) -> bool:
         stood_back = self._stands_back(context)
-        return not stood_back or CLOCK.now() >= first + stood_back + self.poke_interval
+        return not stood_back or CLOCK.now() >= first_poked_at + stood_back + self.poke_interval
 
     @contextmanager
     def _as_the_flags_say(self) -> Iterator[None]:
