@@ -216,14 +216,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
 
         :param called_at: when the job was asked about here, epoch seconds, where it was.
         """
-        self.defer_until_done(
-            report_id,
-            wait_seconds,
-            deadline,
-            exponential_backoff=bool(self.exponential_backoff),
-            max_wait=self._max_wait_seconds,
-            called_at=called_at,
-        )
+        self.defer_until_done(report_id, wait_seconds, deadline, called_at=called_at, **self._backoff)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""
