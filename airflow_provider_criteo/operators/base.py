@@ -26,6 +26,7 @@ from airflow_provider_criteo.utils.arguments import (
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.destination import Destination, check_destination
+from airflow_provider_criteo.utils.observability import openlineage
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
 from airflow_provider_criteo.utils.report_table import TableParameters
 
@@ -387,7 +388,4 @@ class WritesReportFile(CriteoBaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Input: the Criteo report; output: the file."""
-        # Not at the top: it needs the OpenLineage provider.
-        from airflow_provider_criteo.utils.lineage import openlineage
-
         return openlineage(self)

@@ -13,7 +13,7 @@ pytest.importorskip("airflow.providers.openlineage.extractors")
 import tests.support.tasks_in_process as tasks
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
-from airflow_provider_criteo.utils.lineage import openlineage
+from airflow_provider_criteo.utils.observability import openlineage
 
 
 @pytest.mark.parametrize(
