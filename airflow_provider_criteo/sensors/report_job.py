@@ -26,8 +26,7 @@ from airflow_provider_criteo.exceptions import UnavailableError, as_task_excepti
 from airflow_provider_criteo.operators.base import CriteoBaseOperator, WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline
-from airflow_provider_criteo.utils.trigger_event import job_of
+from airflow_provider_criteo.utils.deadline import Deadline, job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

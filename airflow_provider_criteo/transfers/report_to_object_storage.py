@@ -20,9 +20,8 @@ from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForRep
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline
+from airflow_provider_criteo.utils.deadline import Deadline, job_of
 from airflow_provider_criteo.utils.report_table import SPLIT
-from airflow_provider_criteo.utils.trigger_event import job_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -1,4 +1,4 @@
-"""When a wait ends: a task's ``timeout`` and its ``execution_timeout``, and what Airflow has for their end."""
+"""How a task's wait ends: by its ``timeout`` or ``execution_timeout``, or as the trigger's event tells."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
+from airflow_provider_criteo.api.models import ReportJob
+from airflow_provider_criteo.exceptions import error_from_json
 from airflow_provider_criteo.utils.clock import CLOCK
 
 TRIGGERER_MARGIN = 180.0
@@ -59,18 +61,41 @@ class Deadline:
         """Epoch seconds."""
         return self.started + self.timeout
 
-    def error(self, message: str) -> BaseException:
-        """What a task ends with that has reached it."""
-        return AirflowTaskTimeout(message) if self.of_execution else AirflowSensorTimeout(message)
-
     @contextmanager
     def as_airflow_timeout(self) -> Iterator[None]:
         """Raise a ``TimeoutError`` as the one that Airflow has for it."""
         try:
             yield
         except TimeoutError as error:
-            raise self.error(str(error)) from None
+            raise _timed_out(str(error), self.of_execution) from None
 
     def trigger_timeout(self) -> timedelta:
         """For a triggerer that does not run: the trigger itself ends in time."""
         return timedelta(seconds=max(self.end - CLOCK.now(), 0.0) + TRIGGERER_MARGIN)
+
+
+def _timed_out(message: str, of_execution: bool) -> BaseException:
+    return AirflowTaskTimeout(message) if of_execution else AirflowSensorTimeout(message)
+
+
+def job_of(event: dict[str, Any] | None) -> ReportJob:
+    """The job in a ``ReportJobTrigger``'s event.
+
+    :raises AirflowSensorTimeout: the event says that it has not ended in time.
+    :raises AirflowTaskTimeout: the same, where the task's ``execution_timeout`` was the shorter.
+    :raises CriteoError: the event says how the wait ended otherwise.
+    :raises AirflowFailException: the event says nothing that is known.
+    """
+    known = event if isinstance(event, dict) else {}
+    if known.get("outcome") == "timeout":
+        message = known.get("message") or "The report job has not ended in time."
+        raise _timed_out(message, bool(known.get("of_execution")))
+    if known.get("outcome") == "refused" and isinstance(known.get("error"), dict) and known["error"].get("message"):
+        raise error_from_json(known["error"])
+    try:
+        job = ReportJob.from_json(known["job"]) if known.get("outcome") == "ended" else None
+    except (KeyError, TypeError, ValueError):
+        job = None
+    if job is None or not job.state.is_terminal:
+        raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
+    return job

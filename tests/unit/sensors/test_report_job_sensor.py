@@ -27,7 +27,7 @@ from airflow_provider_criteo.exceptions import (
     error_to_json,
 )
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
-from airflow_provider_criteo.utils.trigger_event import job_of
+from airflow_provider_criteo.utils.deadline import job_of
 from tests.support.scripted_criteo import REPORT_ID, ScriptedCriteo, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance, as_stored
 from tests.support.virtual_time import VirtualTime
