@@ -131,31 +131,29 @@ def unknown_or_missing(attributes: Attributes, row: ReportType, version: str | N
     Only doubts: these contracts move, and Criteo's answer is the judge. Of a row in no specification there are none.
     """
     schema = _schema(row, version)
-    return _object_doubts(attributes, schema, row, "", _names(schema)) if schema else iter(())
+    return _object_doubts(attributes, schema, row, "", schema) if schema else iter(())
 
 
-def _object_doubts(
-    value: Attributes, schema: Schema, row: ReportType, within: str, names: Mapping[str, str]
-) -> Iterator[str]:
+def _object_doubts(value: Attributes, schema: Schema, row: ReportType, within: str, whole: Schema) -> Iterator[str]:
     fields = properties(schema)
     for name, item in value.items():
         if name in fields:
-            yield from _value_doubts(item, resolved(fields[name]), row, f"{within}{name}", names)
+            yield from _value_doubts(item, resolved(fields[name]), row, f"{within}{name}", whole)
         elif fields:
             own = {known: f"{within}{known}" for known in fields}
-            hint = _hint(str(name), {**names, **own}, sorted(own.values()))
+            hint = _hint(str(name), {**_names(whole), **own}, sorted(own.values()))
             yield f"attribute '{within}{name}' is not known for report type {row.id!r}; {hint}"
     for name in resolved(schema).get("required", ()):
         if value.get(name) is None:
             yield f"attribute '{within}{name}' is required for report type {row.id!r} and missing"
 
 
-def _value_doubts(value: Any, schema: Schema, row: ReportType, path: str, names: Mapping[str, str]) -> Iterator[str]:
+def _value_doubts(value: Any, schema: Schema, row: ReportType, path: str, whole: Schema) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from _object_doubts(value, schema, row, f"{path}.", names)
+        yield from _object_doubts(value, schema, row, f"{path}.", whole)
     elif isinstance(value, list):
         for item in value:
-            yield from _value_doubts(item, items(schema), row, path, names)
+            yield from _value_doubts(item, items(schema), row, path, whole)
     elif value is not None and "enum" in schema:
         # Criteo's pages write in camelCase what its specifications have in PascalCase.
         words = {str(word).lower(): str(word) for word in schema["enum"]}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 """Of OpenAPI 3.0, with references."""
 
 
-@lru_cache(maxsize=1)
+@cache
 def document() -> dict[str, Any]:
     """The operations of all versions and the schemas they need: ``paths`` and ``schemas``, as in OpenAPI."""
     text = files("airflow_provider_criteo.api").joinpath("data/specification.json").read_text("utf-8")
@@ -25,7 +25,7 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-@lru_cache(maxsize=1)
+@cache
 def _operations() -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
     return {
         (method, anonymous(path)): (path, operation)
@@ -73,6 +73,7 @@ def request_schema(create_path: str, version: str) -> Schema | None:
     return None if found is None else resolved(found[1]["requestBody"]["content"][JSON_TYPE]["schema"])
 
 
+@cache
 def attributes_schema(create_path: str, version: str) -> Schema:
     """The schema of a create's ``data.attributes``; an empty one where there is none."""
     schema = request_schema(create_path, version) or {}
