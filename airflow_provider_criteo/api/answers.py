@@ -226,7 +226,10 @@ def error_of_status(answer: Answer) -> CriteoApiError | None:
     if status == 403 and answer.is_success:
         return PermissionDeniedError(told, problems, answer.request, reason="the reply carries errors")
     if status == 429:
-        return RateLimitError.from_rate(answer.rate_limit, problems, answer.request, status_code=told)
+        rate = answer.rate_limit
+        return RateLimitError(
+            told, problems, answer.request, reset_at=rate.reset_at, limit=rate.limit, retry_after=rate.reset_in
+        )
     if status >= 500 or status in _PASSING_STATUSES:
         return TransientError(
             told,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_criteo.api.models import Problem, RateLimit, ReportJob, problem_lines
+from airflow_provider_criteo.api.models import Problem, ReportJob, problem_lines
 
 
 class CriteoError(Exception):
@@ -129,13 +129,6 @@ class RateLimitError(CriteoApiError):
             reason=reason or f"the quota{f' of {limit} calls' if limit else ''} is used up{told}",
             advice=advice,
         )
-
-    @classmethod
-    def from_rate(
-        cls, rate: RateLimit, problems: Iterable[Problem] = (), request: str = "", *, status_code: int = 429
-    ) -> RateLimitError:
-        """The error for a used-up quota, with what the headers tell of it."""
-        return cls(status_code, problems, request, reset_at=rate.reset_at, limit=rate.limit, retry_after=rate.reset_in)
 
 
 class ValidationError(CriteoApiError):
