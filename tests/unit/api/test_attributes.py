@@ -250,7 +250,7 @@ def test_an_unknown_attribute_is_doubted_with_the_nearest_name_and_sent(
     account_id = "7" if REPORT_TYPES[report_type].needs_account_id else None
     with suppress(ValidationError):
         client.create_report_job(report_type, {**ATTRIBUTES[report_type], **wrong}, account_id)
-    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    (warning,) = [record for record in caplog.records if record.name == "airflow_provider_criteo.api.client"]
     assert warning.levelname == "WARNING"
     assert said in warning.getMessage()
     assert "Criteo decides" in warning.getMessage()
