@@ -6,8 +6,9 @@ import asyncio
 import contextvars
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.exceptions import AuthenticationError, RateLimitError, UnavailableError
@@ -185,24 +186,19 @@ class ConnectionPoller:
 _pollers: dict[tuple[int, str], ConnectionPoller] = {}
 
 
-class use_poller:  # noqa: N801 - a context manager
+@contextmanager
+def use_poller(conn_id: str) -> Iterator[ConnectionPoller]:
     """The poller of a connection, for as long as the block lasts; the last to leave closes it."""
-
-    def __init__(self, conn_id: str) -> None:
-        self._conn_id = conn_id
-
-    def __enter__(self) -> ConnectionPoller:
-        self._key = (id(asyncio.get_running_loop()), self._conn_id)
-        poller = _pollers.get(self._key)
-        if poller is None:
-            poller = _pollers[self._key] = ConnectionPoller(self._conn_id)
-        poller.enter()
-        self._poller = poller
-        return poller
-
-    def __exit__(self, *exception: object) -> None:
-        if self._poller.leave() and _pollers.get(self._key) is self._poller:
-            del _pollers[self._key]
+    key = (id(asyncio.get_running_loop()), conn_id)
+    poller = _pollers.get(key)
+    if poller is None:
+        poller = _pollers[key] = ConnectionPoller(conn_id)
+    poller.enter()
+    try:
+        yield poller
+    finally:
+        if poller.leave() and _pollers.get(key) is poller:
+            del _pollers[key]
 
 
 async def _looked_up(conn_id: str) -> Any:
