@@ -181,9 +181,8 @@ class Wait:
         left = self._timeout - self.elapsed
         if left > 0:
             return min(seconds, left)
-        if error is not None and not isinstance(error, TransientError | ReportNotReadyError):
-            raise error
-        if isinstance(error, UnavailableError):
+        is_fault = isinstance(error, TransientError | ReportNotReadyError) and not isinstance(error, UnavailableError)
+        if error is not None and not is_fault:
             raise error
         raise TimeoutError(f"Report job {self.report_id} has not ended within {self._timeout:g} s.")
 

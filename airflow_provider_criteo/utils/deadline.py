@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,10 +35,9 @@ class Deadline:
     @classmethod
     def of(cls, task: Any, started: float | None = None) -> Deadline:
         """A task's deadline; Airflow 3 has no ``execution_timeout`` for the time that a task is deferred."""
-        execution = task.execution_timeout.total_seconds() if task.execution_timeout else None
-        of_execution = execution is not None and execution < task.timeout
-        timeout = execution if of_execution and execution is not None else task.timeout
-        return cls(CLOCK.now() if started is None else started, timeout, of_execution)
+        execution = task.execution_timeout.total_seconds() if task.execution_timeout else math.inf
+        timeout = min(task.timeout, execution)
+        return cls(CLOCK.now() if started is None else started, timeout, execution < task.timeout)
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> Deadline | None:
