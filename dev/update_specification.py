@@ -132,7 +132,7 @@ def main(specifications: Path, target: Path = TARGET) -> None:
     for version in API_VERSIONS:
         wanted = {("get", anonymous(path.replace("{version}", version))) for path in ACCOUNT_PATHS}
         for row in rows():
-            if row.serves(version):
+            if version in row.versions:
                 wanted |= operations_of(row, version)
         for file in sorted(specifications.glob(f"*_{version}.json")):
             document.add(json.loads(file.read_text("utf-8")), wanted, version)

@@ -179,37 +179,6 @@ def _hint(wrong: str, names: Mapping[str, str], known: Sequence[str]) -> str:
     return f"known: {', '.join(known[:_MOST_SHOWN])}{more}"
 
 
-def require_account_id(account_id: object, row: ReportType) -> None:
-    """Check that a create has the account its path names.
-
-    :raises InvalidInputError: it is missing, or given to a report type that has none.
-    """
-    # Dots would be another path, however they are quoted.
-    if row.needs_account_id and str(account_id or "").strip() in ("", ".", ".."):
-        raise InvalidInputError(
-            f"account_id={account_id!r}: report type {row.id!r} needs the id of a Retail Media account, as text"
-        )
-    if account_id is not None and not row.needs_account_id:
-        raise InvalidInputError(
-            f"account_id={account_id!r}: report type {row.id!r} takes no account_id; name accounts in attributes"
-        )
-
-
-def require_report_id(report_id: object) -> str:
-    """The report id as text.
-
-    :raises InvalidInputError: there is none.
-    """
-    text = str(report_id).strip() if isinstance(report_id, (str, int)) and not isinstance(report_id, bool) else ""
-    # Dots would be another path, however they are quoted.
-    if text in ("", "None", "null", ".", ".."):
-        raise InvalidInputError(
-            f"report_id={report_id!r} is no report id; allowed: the text that the create returned, "
-            "e.g. the output of CreateReportJobOperator"
-        )
-    return text
-
-
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else text[:100] + "..."

@@ -36,8 +36,6 @@ from airflow_provider_criteo.api.attributes import (
     Attributes,
     as_json,
     parse_attributes,
-    require_account_id,
-    require_report_id,
     unknown_or_missing,
 )
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
@@ -48,7 +46,7 @@ from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
-from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.report_type import ReportType, require_account_id, require_report_id
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.api.retry import Retry, Sleep
 from airflow_provider_criteo.api.versions import ServedVersions, warn_once

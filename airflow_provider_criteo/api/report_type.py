@@ -141,7 +141,7 @@ class ReportType:
         :raises InvalidInputError: this report type is not served by the version that is asked for.
         """
         asked = (api_version,) if api_version else ()
-        if api_version and not self.serves(api_version):
+        if api_version and api_version not in self.versions:
             raise InvalidInputError(
                 f"api_version={api_version!r} does not serve report type {self.id!r}; "
                 + choices(api_version, self.versions)
@@ -156,10 +156,6 @@ class ReportType:
     def version(self, api_version: str | None = None, today: date | None = None) -> str:
         """The API version to call. See ``versions_to_call``."""
         return self.versions_to_call(api_version, today)[0]
-
-    def serves(self, version: str) -> bool:
-        """Whether that API version has this report type."""
-        return version in self.versions
 
     def create_url(self, version: str, account_id: str | None = None) -> str:
         """The path of the POST in that version."""
@@ -182,6 +178,37 @@ class ReportType:
 def is_status_word(word: str) -> bool:
     """Whether this is a status word of Criteo's."""
     return word.strip().lower() in STATUS_WORDS
+
+
+def require_account_id(account_id: object, row: ReportType) -> None:
+    """Check that a create has the account its path names.
+
+    :raises InvalidInputError: it is missing, or given to a report type that has none.
+    """
+    # Dots would be another path, however they are quoted.
+    if row.needs_account_id and str(account_id or "").strip() in ("", ".", ".."):
+        raise InvalidInputError(
+            f"account_id={account_id!r}: report type {row.id!r} needs the id of a Retail Media account, as text"
+        )
+    if account_id is not None and not row.needs_account_id:
+        raise InvalidInputError(
+            f"account_id={account_id!r}: report type {row.id!r} takes no account_id; name accounts in attributes"
+        )
+
+
+def require_report_id(report_id: object) -> str:
+    """The report id as text.
+
+    :raises InvalidInputError: there is none.
+    """
+    text = str(report_id).strip() if isinstance(report_id, (str, int)) and not isinstance(report_id, bool) else ""
+    # Dots would be another path, however they are quoted.
+    if text in ("", "None", "null", ".", ".."):
+        raise InvalidInputError(
+            f"report_id={report_id!r} is no report id; allowed: the text that the create returned, "
+            "e.g. the output of CreateReportJobOperator"
+        )
+    return text
 
 
 def _quoted(segment: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_criteo.api.attributes import as_json, parse_attributes, require_account_id, require_report_id
+from airflow_provider_criteo.api.attributes import as_json, parse_attributes
+from airflow_provider_criteo.api.report_type import require_account_id, require_report_id
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 

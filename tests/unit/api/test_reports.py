@@ -130,7 +130,6 @@ def test_a_stable_version_comes_before_every_channel_and_the_current_one_first()
         stable = [version for version in row.versions if version[0].isdigit()]
         assert list(row.versions[: len(stable)]) == stable
         assert not stable or row.versions[0] == (CURRENT_VERSION if CURRENT_VERSION in stable else "2026-01")
-        assert all(row.serves(version) == (version in row.versions) for version in API_VERSIONS)
 
 
 def test_the_accounts_are_asked_of_the_catalogs_alone() -> None:
