@@ -38,9 +38,9 @@ class SandboxApp:
         self.settings = settings
         self._holds: dict[str, tuple[str, asyncio.Event]] = {}
         self.held: dict[str, int] = dict.fromkeys(CALLS, 0)
-        self.configure({})
+        self.configure()
 
-    def configure(self, changes: dict[str, Any]) -> None:
+    def configure(self, **changes: Any) -> None:
         """Change settings, for all calls to come."""
         self.settings = changed(self.settings, changes)
         if not changes or "seed" in changes:
@@ -57,14 +57,17 @@ class SandboxApp:
         for call in list(self._holds):
             self.release(call)
         self.settings = self._initial
-        self.configure({})
+        self.configure()
 
-    def hold(self, call: str, when: str) -> None:
+    def hold(self, call: str, when: str = "after") -> None:
         """Let calls of a kind wait, before or after they take effect."""
+        _check_choice("call", call, CALLS)
+        _check_choice("when", when, ("before", "after"))
         self._holds[call] = (when, asyncio.Event())
 
     def release(self, call: str) -> None:
         """Let held calls go on."""
+        _check_choice("call", call, CALLS)
         held = self._holds.pop(call, None)
         if held:
             held[1].set()
@@ -113,6 +116,11 @@ class SandboxApp:
     async def _play(self, planned: PlannedFault, wire: Wire, call: Call, acted: Reply | None) -> Reply | None:
         play = Play(wire, call, dict(planned.params), lambda: self.api.act(call, self.settings), self.api.tokens, acted)
         return await planned.kind.play(play)
+
+
+def _check_choice(name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise ValueError(f"{name}={value!r}; valid: {', '.join(valid)}")
 
 
 def _deprecation(settings: Settings) -> dict[str, str]:

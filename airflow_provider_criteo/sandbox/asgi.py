@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.sandbox.app import SandboxApp
-from airflow_provider_criteo.sandbox.control_api import ControlApi
+from airflow_provider_criteo.sandbox.controls import control_reply
 from airflow_provider_criteo.sandbox.replies import Reply
 from airflow_provider_criteo.sandbox.wire import Receive, Scope, Send, Wire
 
@@ -24,7 +24,6 @@ class AsgiApp:
 
     def __init__(self, sandbox: SandboxApp) -> None:
         self._sandbox = sandbox
-        self._control = ControlApi(sandbox)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -35,7 +34,7 @@ class AsgiApp:
         elif wire.path == "/openapi.json":
             await wire.send(Reply.json(200, _openapi()))
         elif wire.path == _CONTROLS or wire.path.startswith(f"{_CONTROLS}/"):
-            await wire.send(self._control.answer(wire, await wire.body()))
+            await wire.send(control_reply(self._sandbox, wire, await wire.body()))
         else:
             await self._sandbox.answer(wire)
 

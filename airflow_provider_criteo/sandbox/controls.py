@@ -1,19 +1,28 @@
-"""The controls of a running sandbox, in this process or another."""
+"""The controls of a running sandbox: methods in Python, ``/_sandbox/{name}`` over HTTP."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
+from airflow_provider_criteo.sandbox.app import SandboxApp
+from airflow_provider_criteo.sandbox.faults import FAULTS
+from airflow_provider_criteo.sandbox.replies import JSON, Reply
+from airflow_provider_criteo.sandbox.settings import SETTINGS
+from airflow_provider_criteo.sandbox.wire import Wire
+
 _TIMEOUT = 30.0
+_READING = ("help", "journal", "jobs", "held")
 
 
 class SandboxControl:
-    """Plays with a running sandbox.
+    """Plays with a running sandbox, in this process or another.
 
     :param url: its address, e.g. ``"http://127.0.0.1:8000"``.
     """
@@ -21,6 +30,10 @@ class SandboxControl:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._opener = build_opener(ProxyHandler({}))
+
+    def help(self) -> dict[str, Any]:
+        """All controls, settings and faults."""
+        return cast("dict[str, Any]", self._send("help"))
 
     def configure(self, **settings: Any) -> None:
         """Change settings for all calls to come: those of ``settings.Settings``."""
@@ -42,7 +55,7 @@ class SandboxControl:
         report_type: str | None = None,
         **params: Any,
     ) -> None:
-        """Plan a fault.
+        """Plan a fault; over HTTP its own parameters are an object, ``params``.
 
         :param call: ``"token"``, ``"create"``, ``"status"``, ``"download"`` or ``"any"``.
         :param kind: a name in ``FAULTS``.
@@ -137,10 +150,65 @@ class SandboxControl:
         return self._send(control, json.dumps(fields).encode())
 
     def _send(self, path: str, body: bytes | None = None) -> Any:
-        headers = {"Content-Type": "application/json"}
-        request = Request(f"{self.url}/_sandbox/{path}", body, headers)  # noqa: S310 - an address the user gave
+        request = Request(f"{self.url}/_sandbox/{path}", body, {"Content-Type": JSON})  # noqa: S310 - the user's address
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as response:
                 return json.load(response)
         except HTTPError as error:
             raise ValueError(json.load(error).get("error", error.reason)) from None
+
+
+def control_reply(sandbox: SandboxApp, request: Wire, body: bytes | None) -> Reply:
+    """The answer to a call of ``/_sandbox/{name}``, whose parameters are the fields of a JSON body.
+
+    404 for no control, 405 for one that changes something and is not posted, 400 for what it does not take.
+    """
+    controls = _controls(sandbox)
+    name = request.path.partition("/_sandbox")[2].strip("/") or "help"
+    if name not in controls:
+        return Reply.json(404, {"error": f"{name!r} is no control; valid: {', '.join(controls)}"})
+    # A web page cannot send this without the sandbox's consent.
+    if name not in _READING and (request.method, request.headers.get("content-type")) != ("POST", JSON):
+        return Reply.json(405, {"error": f"{name} takes POST with Content-Type: {JSON}"})
+    try:
+        fields = json.loads(body or b"{}") | {key: values[-1] for key, values in request.query.items()}
+        return Reply.json(200, controls[name](**fields))
+    except (ValueError, KeyError, TypeError) as error:
+        return Reply.json(400, {"error": str(error)})
+
+
+def _controls(sandbox: SandboxApp) -> dict[str, Callable[..., Any]]:
+    """What does each control, by its name in ``SandboxControl``."""
+    jobs, tokens = sandbox.api.jobs, sandbox.api.tokens
+    return {
+        "help": lambda: _help(sandbox),
+        "configure": sandbox.configure,
+        "next_job": jobs.plan,
+        "fault": sandbox.faults.add,
+        "clear_faults": sandbox.faults.clear,
+        "journal": sandbox.journal.of,
+        "jobs": jobs.summaries,
+        "reset": sandbox.reset,
+        "revoke_tokens": tokens.revoke,
+        "revoke_refresh_tokens": tokens.revoke_refresh_tokens,
+        "authorization_code": lambda: tokens.issue_code(sandbox.client_id),
+        "new_refresh_token": lambda: tokens.issue_refresh_token(sandbox.client_id),
+        "finish": jobs.finish,
+        "forget": jobs.forget,
+        "hold": sandbox.hold,
+        "release": sandbox.release,
+        "held": lambda: sandbox.held,
+    }
+
+
+def _help(sandbox: SandboxApp) -> dict[str, Any]:
+    return {
+        "controls": {
+            f"{'GET' if name in _READING else 'POST'} /_sandbox/{name}": inspect.getdoc(getattr(SandboxControl, name))
+            for name in _controls(sandbox)
+        },
+        "settings": {name: getattr(sandbox.settings, name) for name in SETTINGS if name != "clients"},
+        "faults": {
+            kind.name: {"description": kind.description, "calls": sorted(kind.calls)} for kind in FAULTS.values()
+        },
+    }

@@ -188,7 +188,7 @@ class Jobs:
         """Begin the random choices anew."""
         self._random.seed(seed)
 
-    def plan(self, report_type: str | None, changes: dict[str, Any]) -> None:
+    def plan(self, report_type: str | None = None, **changes: Any) -> None:
         """Settings for the next job, of that report type where one is given."""
         changed(Settings(), changes, JOB_SETTINGS)
         self._next.append((report_type, changes))
@@ -233,11 +233,11 @@ class Jobs:
         """The job of that id."""
         return self._jobs.get(report_id)
 
-    def all(self) -> list[Job]:
+    def summaries(self) -> list[dict[str, Any]]:
         """Every job, oldest first."""
-        return list(self._jobs.values())
+        return [job.summary() for job in self._jobs.values()]
 
-    def finish(self, report_id: str, outcome: str, changes: dict[str, Any]) -> None:
+    def finish(self, report_id: str, outcome: str = "Done", **changes: Any) -> None:
         """End a job now."""
         job = self._jobs[report_id]
         job.settings = changed(job.settings, {**changes, "outcome": outcome}, JOB_SETTINGS)

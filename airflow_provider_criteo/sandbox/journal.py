@@ -59,6 +59,10 @@ class Journal:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
 
+    def of(self, call: str | None = None) -> list[dict[str, Any]]:
+        """The records, oldest first; of one kind of call where one is named."""
+        return [record for record in self.records if call in (None, record["call"])]
+
     def clear(self) -> None:
         """Forget the records; the file keeps them."""
         self.records.clear()
