@@ -111,7 +111,7 @@ def raw(shape: str, names: list[str], source: Path, target: Path) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    from airflow_provider_criteo.api.tables.columns import known_type
+    from airflow_provider_criteo.api.dictionary import known_type
     from airflow_provider_criteo.api.tables.values import arrow_type
 
     types = {name: arrow_type(known_type(name, _report_type(shape)) or "string") for name in names}

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_criteo.api import specification
+from airflow_provider_criteo.api.dictionary import known_type
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.report_type import VERSION_ENDS, ReportType
 from airflow_provider_criteo.api.reports import rows
 from airflow_provider_criteo.api.specification import Schema
-from airflow_provider_criteo.api.tables.columns import Column, expected_columns, known_type
+from airflow_provider_criteo.api.tables.columns import Column, expected_columns
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "catalogue.md"

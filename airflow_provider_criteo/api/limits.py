@@ -88,10 +88,3 @@ def limits_of(report_type: str) -> Limits:
     """The limits of a report type; those of a row of a user's own are not known."""
     known = _data()["report_types"].get(report_type)
     return Limits.from_json(known) if known is not None else Limits()
-
-
-@lru_cache(maxsize=1)
-def not_additive() -> frozenset[str]:
-    """The metrics, in lower case, whose values of two rows do not add up: unique counts, ratios, ranks, prices."""
-    columns = json.loads(files(__package__).joinpath("data/columns.json").read_text("utf-8"))
-    return frozenset(name for name, kind in columns["additivity"].items() if kind != "sum")

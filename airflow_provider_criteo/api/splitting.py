@@ -18,8 +18,9 @@ from typing import Any
 
 from airflow_provider_criteo.api.attributes import Attributes, parse_attributes
 from airflow_provider_criteo.api.dates import first_and_last_day, moved, named_date
+from airflow_provider_criteo.api.dictionary import additivity
 from airflow_provider_criteo.api.exceptions import InvalidInputError
-from airflow_provider_criteo.api.limits import IdLimit, Limits, limits_of, not_additive
+from airflow_provider_criteo.api.limits import IdLimit, Limits, limits_of
 from airflow_provider_criteo.api.quota import REPORTING_CALLS_PER_MINUTE
 from airflow_provider_criteo.api.report_type import DateKind, ReportType
 from airflow_provider_criteo.api.reports import get_report_type
@@ -286,7 +287,7 @@ class _Request:
     def _refusal(
         self, field: str, what: str, count: int, most: int, own: int | None, dimension: str | None
     ) -> InvalidInputError:
-        sole = [name for name in _names(self.attributes.get("metrics")) if name.lower() in not_additive()]
+        sole = [name for name in _names(self.attributes.get("metrics")) if additivity(name) not in (None, "sum")]
         unadded = f", which {', '.join(sole[:_SHOWN_METRICS])} cannot be" if sole else ""
         remedy = f"add the dimension {dimension}" if dimension else f"{self.report_type} has none that does"
         apart = " a task, named by extra_columns" if what == "day" and not dimension else ""

@@ -8,18 +8,17 @@ https://developers.criteo.com/marketing-solutions/experimental/docs/product-perf
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import cached_property, lru_cache
-from importlib.resources import files
+from functools import cached_property
 from math import prod
 from typing import Any
 from zlib import crc32
 
+from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
 
@@ -58,13 +57,6 @@ _IDS = (*_NUMBERS, "181599423785148{n}")
 """Also above the largest int64."""
 
 
-@lru_cache(maxsize=1)
-def _dictionary() -> dict[str, Any]:
-    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
 @dataclass(frozen=True)
 class Column:
     """A column of a report file.
@@ -98,18 +90,16 @@ class Column:
     @cached_property
     def additivity(self) -> str | None:
         """Whether it adds up."""
-        found: str | None = _dictionary()["additivity"].get(self.name.lower())
-        return found
+        return dictionary.additivity(self.name)
 
 
 def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) -> list[Column]:
     """The columns of a request's file, in Criteo's order and case."""
     periods = _PERIODS
     if family.columns:
-        names = family.columns
-        numeric = [name for name in names if _type(name, row.id).startswith(("int", "float", "decimal"))]
-        return [_column(name, row.id, periods, is_metric=name in numeric) for name in names]
-    usual = _dictionary()["defaults"].get(row.id, {})
+        fixed = [_column(name, row.id, periods) for name in family.columns]
+        return [replace(column, is_metric=column.type.startswith(("int", "float", "decimal"))) for column in fixed]
+    usual = dictionary.of_report_type("defaults", row.id)
     dimensions = _names(attributes.get("dimensions")) or _names([attributes.get("dimension")])
     dimensions = dimensions or usual.get("dimensions") or list(family.dimensions)
     metrics = _names(attributes.get("metrics")) or usual.get("metrics") or list(family.metrics)
@@ -117,11 +107,11 @@ def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) 
         periods = _INSIGHT_PERIODS
         level = "sku" if attributes["aggregationLevel"] == "sku" else "brand"
         dimensions = [*("startDate", "endDate", "retailerId", "retailerName", "category"), f"{level}Id", f"{level}Name"]
-    if row.id in _dictionary()["camel_case"]:
+    if dictionary.is_camel_case(row.id):
         dimensions, metrics = (
             [name[0].lower() + name[1:] for name in names if name] for names in (dimensions, metrics)
         )
-    if added := _dictionary()["added"].get(row.id):
+    if added := dictionary.of_report_type("added", row.id):
         dimensions = [name for name in _PRODUCT_ORDER if name in (*dimensions, *added)]
     return [
         _column(name, row.id, periods, is_metric=is_metric)
@@ -130,16 +120,9 @@ def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) 
     ]
 
 
-def _column(name: str, report_type: str, periods: dict[str, str], *, is_metric: bool) -> Column:
+def _column(name: str, report_type: str, periods: dict[str, str], *, is_metric: bool = False) -> Column:
     period = None if is_metric else periods.get(name.lower())
-    return Column(name, _type(name, report_type), is_metric, period)
-
-
-def _type(name: str, report_type: str) -> str:
-    dictionary = _dictionary()
-    of_type = {**dictionary["output_only"].get(report_type, {}), **dictionary["exceptions"].get(report_type, {})}
-    known = {key.lower(): value for key, value in of_type.items()}.get(name.lower())
-    return str(known or dictionary["columns"].get(name.lower(), "string"))
+    return Column(name, dictionary.known_type(name, report_type) or "string", is_metric, period)
 
 
 def _names(value: Any) -> list[str]:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from airflow_provider_criteo.api import dictionary
+from airflow_provider_criteo.api.dictionary import known_type, of_report_type
 from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
 from airflow_provider_criteo.api.reports import choices, get_report_type
 
@@ -143,41 +143,18 @@ def _require_unique(field_name: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-@cache
-def _dictionary() -> dict[str, Any]:
-    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
-def _of_report_type(section: str, report_type: str) -> Any:
-    return _dictionary()[section].get(report_type, {})
-
-
-def known_type(name: str, report_type: str) -> str | None:
-    """The type that Criteo's documentation gives a column of that report type, upper and lower case alike."""
-    lower = name.lower()
-    output_only = _lower_keys(_of_report_type("output_only", report_type))
-    found: str | None = (
-        _of_report_type("exceptions", report_type).get(lower)
-        or output_only.get(lower)
-        or _dictionary()["columns"].get(lower)
-    )
-    return found
-
-
 def expected_columns(report_type: str, attributes: Mapping[str, Any]) -> list[str]:
     """The columns that a request's file has, spelled as the table has them; none where the request does not tell.
 
     :param attributes: of the create; dimensions come before metrics, each in the order asked for.
     """
-    defaults = _of_report_type("defaults", report_type)
+    defaults = of_report_type("defaults", report_type)
     dimensions = _names(attributes.get("dimensions")) or _names(attributes.get("dimension"))
     metrics = _names(attributes.get("metrics")) or defaults.get("metrics", [])
     names = [*(dimensions or defaults.get("dimensions") or _fixed_columns(report_type)), *metrics]
-    if report_type in _dictionary()["camel_case"]:
+    if dictionary.is_camel_case(report_type):
         names = [name[:1].lower() + name[1:] for name in names]
-    return list(dict.fromkeys([*names, *_of_report_type("added", report_type)])) if names else []
+    return list(dict.fromkeys([*names, *of_report_type("added", report_type)])) if names else []
 
 
 def _names(value: object) -> list[str]:
@@ -189,7 +166,7 @@ def _fixed_columns(report_type: str) -> list[str]:
     """The columns of the report types that cannot be asked for any."""
     row = get_report_type(report_type)
     asks = {"dimensions", "dimension"} & set(row.attributes)
-    return [] if asks else list(_of_report_type("output_only", report_type))
+    return [] if asks else list(of_report_type("output_only", report_type))
 
 
 @dataclass(frozen=True)
@@ -211,8 +188,8 @@ class Column:
 
     @property
     def additivity(self) -> str | None:
-        """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
-        return None if self.is_constant else _dictionary()["additivity"].get(self.source.lower())
+        """Whether a metric adds up, in the dictionary's words; None for what is no metric."""
+        return None if self.is_constant else dictionary.additivity(self.source)
 
 
 @dataclass(frozen=True)
@@ -257,7 +234,7 @@ class Layout:
 
 def _matched(wanted: Sequence[str], names: Sequence[str], report_type: str) -> dict[str, str]:
     """wanted -> the report's name for it: the same, or else in other case, or else by its old or new name."""
-    renames = {key.lower(): value.lower() for key, value in _of_report_type("renames", report_type).items()}
+    renames = {key.lower(): value.lower() for key, value in of_report_type("renames", report_type).items()}
     renames.update({new: old for old, new in renames.items()})
     found = {name: name for name in wanted if name in set(names)}
     for spelling in (str.lower, lambda name: renames.get(name.lower(), name.lower())):
@@ -303,7 +280,7 @@ def layout(
         )
 
     def type_of(name: str, source: str, own: str | None = None) -> str:
-        declared_type = _dictionary()["declared_types"].get(declared.get(source))
+        declared_type = dictionary.declared_type(declared.get(source))
         by_name = types.get(source.lower()) or types.get(name.lower()) or known_type(source, report_type)
         return by_name or declared_type or own or "string"
 

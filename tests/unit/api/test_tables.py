@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_criteo.api.dictionary import known_type
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.reports import rows as report_types
 from airflow_provider_criteo.api.tables import (
@@ -33,7 +34,6 @@ from airflow_provider_criteo.api.tables import (
     read_report,
     report_days,
 )
-from airflow_provider_criteo.api.tables.columns import known_type
 from tests.support.report_files import JSON_SHAPES, SHAPES
 
 BUFFERS = (512 * 1024, 4 * 1024, 777)

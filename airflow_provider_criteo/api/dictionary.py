@@ -1,0 +1,51 @@
+"""What Criteo's documentation says of the columns of report files, by their names: read from ``data/columns.json``.
+
+``python -m dev.update_columns`` makes that file. The table writer, the splitter, the documentation and the sandbox read
+it.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def _data() -> dict[str, Any]:
+    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text("utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def of_report_type(section: str, report_type: str) -> Any:
+    """What a section says of a report type: ``defaults``, ``added``, ``renames``, ``exceptions``, ``output_only``."""
+    return _data()[section].get(report_type, {})
+
+
+def known_type(name: str, report_type: str) -> str | None:
+    """The type that Criteo's documentation gives a column of that report type, upper and lower case alike."""
+    lower = name.lower()
+    output_only = {key.lower(): value for key, value in of_report_type("output_only", report_type).items()}
+    found: str | None = (
+        of_report_type("exceptions", report_type).get(lower) or output_only.get(lower) or _data()["columns"].get(lower)
+    )
+    return found
+
+
+def declared_type(word: str | None) -> str | None:
+    """The type that a file means which declares a column's type by that word."""
+    found: str | None = _data()["declared_types"].get(word)
+    return found
+
+
+def is_camel_case(report_type: str) -> bool:
+    """Whether the files of a report type spell in camel case what was asked for in PascalCase."""
+    return report_type in _data()["camel_case"]
+
+
+def additivity(name: str) -> str | None:
+    """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
+    found: str | None = _data()["additivity"].get(name.lower())
+    return found
