@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
 from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import DEATHS_SEEN_SOON, AirflowStack

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from airflow_provider_criteo.sandbox.faults import ALL_CALLS, DOWNLOAD, JOB_CALLS, JSON_CALLS, REPORT_CALLS, Play, fault
+from airflow_provider_criteo.sandbox.faults import ALL_CALLS, DOWNLOAD, JSON_CALLS, REPORT_CALLS, Play, fault
 from airflow_provider_criteo.sandbox.oauth import oauth_error
-from airflow_provider_criteo.sandbox.rate_limits import http_date
 from airflow_provider_criteo.sandbox.replies import STATUS_PROBLEMS, UNUSUAL, Reply, envelope, problem
 
 _HTML = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>Gateway</h1></body></html>"
@@ -84,40 +81,6 @@ def with_code(play: Play, code: str) -> Play:
     return play
 
 
-Change = Callable[[Play, dict[str, Any]], Any]
-
-
-def changed(name: str, description: str, change: Change, calls: Iterable[str] = JOB_CALLS) -> None:
-    """Register a fault that changes the JSON of the right answer, in place or into another; the call takes effect."""
-
-    def make(play: Play) -> Reply:
-        try:
-            value = json.loads(play.reply.body)
-        except ValueError:
-            return play.reply
-        other = change(play, value)
-        return Reply.json(play.reply.status, value if other is None else other)
-
-    answer(name, description, calls, make, acts=True)
-
-
-def in_attributes(change: Callable[[Play, dict[str, Any]], None]) -> Change:
-    """Changes what stands in ``data.attributes``."""
-
-    def on_attributes(play: Play, value: dict[str, Any]) -> None:
-        data = value.get("data")
-        if isinstance(data, dict) and isinstance(data.get("attributes"), dict):
-            change(play, data["attributes"])
-
-    return on_attributes
-
-
-def _echo(play: Play) -> Reply:
-    sent = f"{play.call.headers.get('authorization', '')} {play.call.body.decode(errors='replace')}"
-    play.params["title" if play.call.kind == "token" else "detail"] = sent
-    return status_reply(play, int(play.param("status", 400)))
-
-
 def _refuse_token(play: Play, code: str) -> Reply:
     play.tokens.revoke(code, play.call.headers["authorization"].partition(" ")[2])
     return status_reply(with_code(play, code), 401)
@@ -128,20 +91,9 @@ def _problem_200(play: Play) -> Reply:
     return Reply.json(200, envelope(None, [told]))
 
 
-def _errors_on_200(play: Play, value: dict[str, Any]) -> None:
-    usual = {"code": "internal-error", "title": "Internal error", "type": "unknown"}
-    value["errors"] = [problem(*(play.param(name, default) for name, default in usual.items()))]
-
-
 for _status in STATUS_PROBLEMS:
     if _status != 429:
         status_fault(_status)
-answer(
-    "echo",
-    "a problem that repeats the request's credentials: its header Authorization, its body (status)",
-    ALL_CALLS,
-    _echo,
-)
 quota_fault("bare", "without any header", lambda play, seconds: {})
 quota_fault(
     "limit-and-reset",
@@ -154,11 +106,6 @@ quota_fault(
     lambda play, seconds: {"x-ratelimit-reset": whole(time.time() + seconds)},
 )
 quota_fault("retry-after", "with Retry-After in seconds", lambda play, seconds: {"retry-after": whole(seconds)})
-quota_fault(
-    "retry-after-date",
-    "with Retry-After as an HTTP date",
-    lambda play, seconds: {"retry-after": http_date(time.time() + seconds + 1)},
-)
 for _status in (200, 403, 404, 429, 502, 503):
     answer(
         f"html-{_status}", f"a web page with HTTP {_status}", ALL_CALLS, fixed(_status, _HTML % _status, "text/html")
@@ -173,24 +120,6 @@ answer(
     acts=True,
 )
 answer("problem-200", "HTTP 200 with a problem as JSON instead of the file (code, title)", DOWNLOAD, _problem_200)
-answer(
-    "not-ready",
-    "HTTP 400 report-not-ready",
-    DOWNLOAD,
-    lambda play: status_reply(with_code(play, "report-not-ready"), 400),
-)
-answer(
-    "lost-job",
-    "HTTP 403 export-not-found",
-    ("status", "download"),
-    lambda play: status_reply(with_code(play, "export-not-found"), 403),
-)
-changed(
-    "status-unknown-word",
-    "a status word that nobody documented (word)",
-    in_attributes(lambda play, attributes: attributes.update(status=play.param("word", "Reticulating"))),
-)
-changed("errors-on-200", "a success with errors (code, title, type)", _errors_on_200)
 answer(
     "token-expired",
     "the token of this call has just expired",

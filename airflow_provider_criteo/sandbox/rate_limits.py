@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from email.utils import formatdate
 
 from airflow_provider_criteo.sandbox.replies import refusal
 from airflow_provider_criteo.sandbox.settings import Settings
@@ -67,8 +66,3 @@ class Quota:
                 told["retry-after"] = str(math.ceil(window.start + length - now))
             raise refusal(429, detail=f"{limit} calls per {length:g} s", **told)
         return headers if settings.rate_headers == "always" else {}
-
-
-def http_date(moment: float) -> str:
-    """A moment as HTTP writes it."""
-    return formatdate(moment, usegmt=True)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -72,7 +72,7 @@ class Wire:
             headers["content-length"] = str(reply.length)
         raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        if reply.file is None:
+        if reply.file is None and not reply.gzip:
             await self._send({"type": "http.response.body", "body": reply.body})
             return
         for chunk in gzipped(pieces(reply)) if reply.gzip else pieces(reply):
@@ -143,10 +143,3 @@ def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         yield squeeze.compress(chunk)
     yield squeeze.flush()
-
-
-async def ticks(seconds: float) -> AsyncIterator[None]:
-    """One item every so many seconds."""
-    while True:
-        yield
-        await asyncio.sleep(seconds)

@@ -5,34 +5,70 @@ To import it puts them into ``FAULTS``, beside those that the package has for ev
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
 from typing import Any
 
 from airflow_provider_criteo.sandbox.fault_answers import (
-    Change,
     answer,
-    changed,
     fixed,
-    in_attributes,
     quota_fault,
     status_fault,
     status_reply,
     used_up,
     whole,
+    with_code,
 )
-from airflow_provider_criteo.sandbox.fault_connections import broken_download
-from airflow_provider_criteo.sandbox.faults import ALL_CALLS, DOWNLOAD, FAULTS, JSON_CALLS, REPORT_CALLS, Play, fault
-from airflow_provider_criteo.sandbox.rate_limits import http_date
+from airflow_provider_criteo.sandbox.fault_connections import break_at, broken_download, write_body
+from airflow_provider_criteo.sandbox.faults import (
+    ALL_CALLS,
+    DOWNLOAD,
+    FAULTS,
+    JOB_CALLS,
+    JSON_CALLS,
+    REPORT_CALLS,
+    Play,
+    fault,
+)
 from airflow_provider_criteo.sandbox.replies import Reply, envelope, problem
-from airflow_provider_criteo.sandbox.wire import pieces
+from airflow_provider_criteo.sandbox.wire import gzipped, pieces
 
 PACKAGED = tuple(FAULTS)
 """The faults of the package itself."""
 
 TOKEN = frozenset({"token"})
 JSON = "application/json"
+
+Change = Callable[[Play, dict[str, Any]], Any]
+
+
+def changed(name: str, description: str, change: Change, calls: Iterable[str] = JOB_CALLS) -> None:
+    """Register a fault that changes the JSON of the right answer, in place or into another; the call takes effect."""
+
+    def make(play: Play) -> Reply:
+        try:
+            value = json.loads(play.reply.body)
+        except ValueError:
+            return play.reply
+        other = change(play, value)
+        return Reply.json(play.reply.status, value if other is None else other)
+
+    answer(name, description, calls, make, acts=True)
+
+
+def in_attributes(change: Callable[[Play, dict[str, Any]], None]) -> Change:
+    """Changes what stands in ``data.attributes``."""
+
+    def on_attributes(play: Play, value: dict[str, Any]) -> None:
+        data = value.get("data")
+        if isinstance(data, dict) and isinstance(data.get("attributes"), dict):
+            change(play, data["attributes"])
+
+    return on_attributes
+
 
 for _status in (402, 406, 418, 501, 520):
     status_fault(_status)
@@ -80,8 +116,39 @@ answer(
 )
 
 
-# Quotas that are told wrongly
+def _echo(play: Play) -> Reply:
+    sent = f"{play.call.headers.get('authorization', '')} {play.call.body.decode(errors='replace')}"
+    play.params["title" if play.call.kind == "token" else "detail"] = sent
+    return status_reply(play, int(play.param("status", 400)))
 
+
+answer(
+    "echo",
+    "a problem that repeats the request's credentials: its header Authorization, its body (status)",
+    ALL_CALLS,
+    _echo,
+)
+answer(
+    "not-ready",
+    "HTTP 400 report-not-ready",
+    DOWNLOAD,
+    lambda play: status_reply(with_code(play, "report-not-ready"), 400),
+)
+answer(
+    "lost-job",
+    "HTTP 403 export-not-found",
+    ("status", "download"),
+    lambda play: status_reply(with_code(play, "export-not-found"), 403),
+)
+
+
+# Quotas that are told wrongly, or in another way
+
+quota_fault(
+    "retry-after-date",
+    "with Retry-After as an HTTP date",
+    lambda play, seconds: {"retry-after": formatdate(time.time() + seconds + 1, usegmt=True)},
+)
 quota_fault(
     "reset-past",
     "with a reset an hour ago",
@@ -111,7 +178,9 @@ def _skewed(name: str, hours: int) -> None:
     async def play(play: Play) -> None:
         there = time.time() + hours * 3600
         reset = whole(there + float(play.param("seconds", 2.0)))
-        reply = status_reply(play, 429, {**used_up(play), "x-ratelimit-reset": reset, "date": http_date(there)})
+        reply = status_reply(
+            play, 429, {**used_up(play), "x-ratelimit-reset": reset, "date": formatdate(there, usegmt=True)}
+        )
         await play.wire.head(reply, content_length=str(reply.length), connection="close")
         await play.wire.write(reply.body)
         await play.wire.close()
@@ -163,6 +232,17 @@ def _ids_are(new: Any) -> Change:
     return _ids(lambda place, name: place.update({name: new}))
 
 
+def _errors_on_200(play: Play, value: dict[str, Any]) -> None:
+    usual = {"code": "internal-error", "title": "Internal error", "type": "unknown"}
+    value["errors"] = [problem(*(play.param(name, default) for name, default in usual.items()))]
+
+
+changed(
+    "status-unknown-word",
+    "a status word that nobody documented (word)",
+    in_attributes(lambda play, attributes: attributes.update(status=play.param("word", "Reticulating"))),
+)
+changed("errors-on-200", "a success with errors (code, title, type)", _errors_on_200)
 changed("data-null", '"data": null', lambda play, value: {**value, "data": None})
 changed("data-missing", "no data", lambda play, value: {key: item for key, item in value.items() if key != "data"})
 changed("data-list", '"data": []', lambda play, value: {**value, "data": []})
@@ -283,4 +363,59 @@ async def gzip_lie(play: Play) -> Reply:
 async def chunk_garbage(play: Play) -> None:
     await play.wire.head(play.reply, transfer_encoding="chunked")
     await play.wire.write(b"zz\r\nabc\r\n")
+    await play.wire.close()
+
+
+# Files that break in other ways than a connection's end or reset
+
+
+@fault("drip", "the answer comes byte by byte (seconds between two, at: bytes at once)", acts=True)
+async def drip(play: Play) -> None:
+    size = int(play.param("at", 1))
+    await play.wire.head(play.reply, content_length=str(play.reply.length), connection="close")
+    chunks = (chunk[n : n + size] for chunk in pieces(play.reply) for n in range(0, len(chunk), size))
+    for chunk in chunks:
+        if not await play.wire.write(chunk):
+            break
+        await asyncio.sleep(float(play.param("seconds", 0.05)))
+    await play.wire.close()
+
+
+@broken_download("cut-chunked", "a chunked file ends early (at), without the last chunk")
+async def cut_chunked(play: Play) -> None:
+    await play.wire.head(play.reply, transfer_encoding="chunked")
+    for chunk in pieces(play.reply, break_at(play)):
+        if chunk:
+            await play.wire.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    await play.wire.close()
+
+
+@broken_download("cut-unannounced", "a file without Content-Length ends early (at): no client can see it")
+async def cut_unannounced(play: Play) -> None:
+    await play.wire.head(play.reply, connection="close")
+    await write_body(play, break_at(play))
+    await play.wire.close()
+
+
+@broken_download("length-too-large", "Content-Length is more than comes (count)")
+async def length_too_large(play: Play) -> None:
+    await play.wire.head(play.reply, content_length=str(play.reply.length + int(play.param("count", 100))))
+    await write_body(play)
+    await play.wire.close()
+
+
+@broken_download("length-too-small", "Content-Length is less than comes (count)")
+async def length_too_small(play: Play) -> None:
+    wrong = max(0, play.reply.length - int(play.param("count", 100)))
+    await play.wire.head(play.reply, content_length=str(wrong), connection="close")
+    await write_body(play)
+    await play.wire.close()
+
+
+@broken_download("gzip-cut", "the file is gzip-encoded and ends early, well chunked")
+async def gzip_cut(play: Play) -> None:
+    data = b"".join(gzipped(pieces(play.reply)))
+    part = data[: len(data) // 2]
+    await play.wire.head(play.reply, content_encoding="gzip", transfer_encoding="chunked")
+    await play.wire.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(part), part))
     await play.wire.close()
