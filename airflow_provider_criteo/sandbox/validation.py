@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
 
+from airflow_provider_criteo.api.dates import named_date
 from airflow_provider_criteo.api.limits import Limits, limits_of
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.api.specification import request_schema, resolved
@@ -194,23 +195,11 @@ def _times(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) ->
 
 
 def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str) or len(value) < len("YYYY-MM-DD"):
+    named = named_date(value)
+    if named is None:
         return None
-    try:
-        moment = datetime.fromisoformat(_python_310(value))
-    except ValueError:
-        return None
+    moment = named if isinstance(named, datetime) else datetime.combine(named, time())
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _python_310(value: str) -> str:
-    """The form that Python 3.10 reads: no Z, and three or six digits of a second."""
-    value = value[:-1] + "+00:00" if value[-1] in "zZ" else value
-    head, dot, tail = value.partition(".")
-    if not dot:
-        return value
-    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
-    return f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
 
 
 def _at(attributes: dict[str, Any], path: str) -> Any:
