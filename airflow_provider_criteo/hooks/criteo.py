@@ -17,7 +17,7 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
-from airflow_provider_criteo.utils.destination import Destination
+from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.observability import count, counted_poll, file_written
 from airflow_provider_criteo.utils.report_table import Receive, TableParameters, write_table
 
@@ -191,6 +191,7 @@ class CriteoHook(BaseHook):
         **table: Any,
     ) -> DownloadedReport:
         parameters = TableParameters(**table) if table.get("output_format") else None
+        destination = check_destination(destination)
 
         def target(url: str) -> Destination:
             return Destination(url, destination_conn_id, overwrite=overwrite or url in own_files)

@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
@@ -66,6 +67,17 @@ class CriteoBaseOperator(BaseOperator):
     def hook(self) -> CriteoHook:
         """The one hook of the task: one client, one session."""
         return CriteoHook(self.criteo_conn_id, self.api_version or None)
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Airflow renders, but an enum's member as its value, and a path as its text.
+
+        Airflow renders a ``(str, Enum)`` as ``ReportType.STATISTICS``, and no templates in a path.
+        """
+        if isinstance(content, Enum):
+            content = content.value
+        elif isinstance(content, os.PathLike):
+            content = os.fspath(content)
+        return super().render_template(content, *args, **kwargs)
 
     def _render(self, template: Any, context: Any, dag: Any = None) -> Any:
         """As Airflow renders, but text that looks like a number stays text: ids such as ``0123`` or ``1e5``.

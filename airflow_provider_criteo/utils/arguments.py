@@ -12,7 +12,14 @@ from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 
 _LONGEST = 366 * 24 * 3600.0
-_JINJA_STARTS = {"variable_start_string": "{{", "block_start_string": "{%", "comment_start_string": "{#"}
+_JINJA_STARTS = {
+    "variable_start_string": "{{",
+    "block_start_string": "{%",
+    "comment_start_string": "{#",
+    "line_statement_prefix": None,
+    "line_comment_prefix": None,
+}
+"""Jinja's defaults: https://jinja.palletsprojects.com/en/stable/api/#jinja2.Environment"""
 
 
 def is_final(value: object, task: Any) -> bool:
@@ -31,7 +38,8 @@ def is_final(value: object, task: Any) -> bool:
 
 def _template_starts(task: Any) -> list[str]:
     options = getattr(getattr(task, "_dag", None), "jinja_environment_kwargs", None) or {}
-    return [options.get(name, usual) for name, usual in _JINJA_STARTS.items()]
+    starts = (options.get(name, usual) for name, usual in _JINJA_STARTS.items())
+    return [start for start in starts if start]
 
 
 def check_final(task: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,49 @@ def test_a_destination_may_be_an_object_storage_path(cls: Any, criteo: ScriptedC
         operator = cls(task_id="one", **{**arguments(cls), "destination": destination})
     assert rendered(operator, ds="2026-11-24").execute({"ti": TaskInstance()}) == f"file://{tmp_path}/2026-11-24.csv"
     assert (tmp_path / "2026-11-24.csv").exists()
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("cls", [DownloadReportOperator, ReportToObjectStorageOperator])
+def test_a_table_may_go_to_an_object_storage_path(
+    cls: Any, overwrite: bool, criteo: ScriptedCriteo, tmp_path: Path
+) -> None:
+    options = {
+        "output_format": "csv",
+        "overwrite": overwrite,
+        "destination": ObjectStoragePath(f"file://{tmp_path}/it"),
+    }
+    operator = cls(task_id="one", **{**arguments(cls), **options})
+    assert operator.execute({"ti": TaskInstance()}) == f"file://{tmp_path}/it"
+    assert (tmp_path / "it").read_bytes()
+
+
+@pytest.mark.parametrize("cls", [DownloadReportOperator, ReportToObjectStorageOperator])
+def test_templates_in_a_path_are_rendered(cls: Any) -> None:
+    operator = cls(task_id="one", **{**arguments(cls), "destination": Path("/lake/{{ ds }}.csv")})
+    assert rendered(operator, ds="2026-11-24").destination == "/lake/2026-11-24.csv"
+
+
+class Word(str, Enum):
+    IT = "mpo-realtime"
+
+
+@pytest.mark.parametrize("field", ["report_type", "criteo_conn_id"])
+@pytest.mark.parametrize("cls", CLASSES)
+def test_an_enums_member_is_its_value_in_every_field(cls: Any, field: str) -> None:
+    operator = cls(task_id="one", **{**arguments(cls), field: Word.IT})
+    assert getattr(rendered(operator), field) == "mpo-realtime"
+
+
+def test_statements_and_comments_may_have_a_line() -> None:
+    with dag(jinja_environment_kwargs={"line_statement_prefix": "%%", "line_comment_prefix": "##"}):
+        operator = ReportToObjectStorageOperator(
+            task_id="one",
+            attributes='%% if true\n{"lookbackWindow": 60}\n%% endif',
+            destination="%% set lake = 1\n/lake/it.csv## a comment",
+        )
+    assert json.loads(rendered(operator).attributes) == {"lookbackWindow": 60}
+    assert operator.destination == "/lake/it.csv"
 
 
 def test_a_dag_may_have_delimiters_of_its_own() -> None:
