@@ -62,8 +62,11 @@ class Destination:
             self._require_free()
 
     def _require_writable_folder(self, path: Path) -> None:
+        path = path.resolve()  # what a symbolic link points to is what is replaced
         if path.is_dir():
             raise InvalidInputError(f"destination={self.url!r} is a folder; name a file")
+        if path.exists() and not path.is_file():
+            raise InvalidInputError(f"destination={self.url!r} is a device, a pipe or a socket; name a file")
         folder = next(parent for parent in path.parents if parent.exists())
         if not folder.is_dir():
             raise NotADirectoryError(f"{str(folder)!r} is a file")

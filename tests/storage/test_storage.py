@@ -110,6 +110,24 @@ def test_a_folder_that_cannot_be_made(download: Download, tmp_path: Path) -> Non
     assert (tmp_path / "file").read_text() == "no folder"
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a link to a pipe", "a link to nowhere", "no text"])
+def test_a_path_that_cannot_be_a_file_is_told_before_a_job_is_made(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to({"a link to a pipe": pipe, "a link to nowhere": "/proc/nowhere/report.csv"}.get(kind, link))
+    destination = {"a pipe": str(pipe), "no text": f"{tmp_path}/a\0b"}.get(kind, str(link))
+    task = ReportToObjectStorageOperator(
+        task_id="report", attributes={"advertiserIds": ["1"], "lookbackWindow": 60}, destination=destination
+    )
+    with pytest.raises((DestinationError, InvalidInputError), match="destination="):
+        task.execute({})
+    assert not sandbox.journal()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+    assert pipe.is_fifo()
+
+
 # S3
 
 
