@@ -92,8 +92,9 @@ test-airflow: setup ## on a real Airflow, in a few minutes (installs PostgreSQL)
 test-waits: setup ## on a real Airflow whose vault and whose database are away for a while (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow/test_waits.py --timeout 900
 
-test-rotation: setup ## on a real Airflow whose refresh token changes at each use (installs PostgreSQL)
-	$(PYTHON) -m pytest tests/airflow/test_rotated_tokens.py --timeout 1500
+test-rotation: setup ## on a real Airflow whose refresh token changes at each use; ONLY=2.11.2-py3.11 for another (installs PostgreSQL)
+	$(if $(ONLY),@dev/setup.sh .venvs/$(ONLY) $(subst -py, ,$(ONLY)))
+	$(if $(ONLY),.venvs/$(ONLY)/bin/python,$(PYTHON)) -m pytest tests/airflow/test_rotated_tokens.py --timeout 1500
 
 test-kill: setup ## kill any process of a real Airflow at any moment (installs PostgreSQL)
 	$(PYTHON) -m pytest tests/airflow --timeout 900 -m kill
