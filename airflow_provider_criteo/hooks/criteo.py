@@ -205,7 +205,8 @@ class CriteoHook(BaseHook):
                     before_publish(report)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
-                report = Retry(sleep=CLOCK.sleep).call(
+                # For the quota, each of them has waited already, as far as it may.
+                report = Retry(0.0, sleep=CLOCK.sleep).call(
                     lambda: write_table(receives, parameters, report_type, target, destination, before_publish)
                 )
         for url in report.urls:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import JobState, ReportJob
+from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT
 from airflow_provider_criteo.api.splitting import halves, why_whole
 from airflow_provider_criteo.api.tables import is_row_cap, report_days
 from airflow_provider_criteo.exceptions import InvalidInputError, RowCapError, as_task_exceptions
@@ -280,8 +281,8 @@ class PartsOfReport:
         if self._task.deferrable and not self._may_download:
             self._may_download = True
             self._task.defer_to_queue("download", self._deadline, calls=len(jobs), **self._state())
-        # A single one may be refused at no loss; of several, those that came would have to come again.
-        quota_wait = self._task.quota_wait if len(jobs) == 1 else None
+        # After a refusal those that came have to come again: of more than a window has calls for, all might never come.
+        quota_wait = self._task.quota_wait if len(jobs) <= CALLS_PER_MINUTE_OF_AN_ACCOUNT else None
         try:
             return self._task.download_parts(self._context, jobs, quota_wait, self._parts.attributes)
         except RateLimitError as error:

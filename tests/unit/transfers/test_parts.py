@@ -239,6 +239,29 @@ def test_a_used_up_quota_is_waited_for_without_a_worker(
     assert len(sandbox.jobs()) == len(TREE)
 
 
+@pytest.mark.parametrize(
+    ("days", "after", "downloads"), [(3, 0, 1), (10, 0, 4), (10, 3, 4)], ids=["whole", "first part", "last part"]
+)
+def test_a_quota_that_is_used_up_at_the_downloads_holds_no_worker(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    days: int,
+    after: int,
+    downloads: int,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(CLOCK, "sleep", slept.append)
+    sandbox.fault("download", "http-429-limit-and-reset", times=1, after=after)
+    task = run(deferrable=True, attributes={**REQUEST, "endDate": f"2026-10-{days:02}"})
+    task.result()
+    turn = task.deferrals[-1].trigger
+    assert (turn.call, turn.calls, turn.refused_until is not None) == ("download", downloads, True)
+    assert not slept
+    assert len(rows(tmp_path / "table.parquet")) == 4 * days
+
+
 def test_the_state_is_small_and_holds_no_secret(sandbox: Sandbox, run: Any) -> None:
     task = run(deferrable=True)
     task.result()
