@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -26,7 +27,13 @@ from airflow_provider_criteo.api.tables import (
     report_days,
     require_pyarrow,
 )
-from airflow_provider_criteo.exceptions import EmptyReportError, InvalidInputError, RowCapError, as_task_exceptions
+from airflow_provider_criteo.exceptions import (
+    DestinationError,
+    EmptyReportError,
+    InvalidInputError,
+    RowCapError,
+    as_task_exceptions,
+)
 from airflow_provider_criteo.utils.destination import Destination
 
 log = logging.getLogger(__name__)
@@ -143,6 +150,7 @@ def write_table(
     :param target: the destination of a URL.
     :param before_publish: told of each file that is whole, and not yet in its place.
     :raises CriteoError: the report could not be had whole, or is not what it should be; nothing was published.
+    :raises DestinationError: there is no room for a file.
     """
 
     def publish(url: str, write: Callable[[IO[bytes]], TabledReport]) -> TabledReport:
@@ -154,7 +162,7 @@ def write_table(
             before_publish(report)
         return report
 
-    with ExitStack() as stack:
+    with _room_for_temporary_files(), ExitStack() as stack:
         raws, received = [], []
         for receive in receives:
             raw = stack.enter_context(tempfile.NamedTemporaryFile(prefix="criteo-"))
@@ -188,6 +196,20 @@ def write_table(
     return replace(
         report, url=destination, size_bytes=sum(file["size_bytes"] for file in files), sha256="", files=files
     )
+
+
+@contextmanager
+def _room_for_temporary_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DestinationError(
+            f"no room for the report's temporary files in {tempfile.gettempdir()!r}: {error}\n"
+            "  Nothing was written, and the report is still at Criteo.\n"
+            "  What to do: make room there, or name another folder in TMPDIR, and let the task retry."
+        ) from error
 
 
 def _file_of_day(day: str, report: TabledReport) -> dict[str, Any]:

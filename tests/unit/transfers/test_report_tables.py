@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_criteo.exceptions import EmptyReportError, InvalidInputError, RowCapError, TransientError
+from airflow_provider_criteo.exceptions import (
+    DestinationError,
+    EmptyReportError,
+    InvalidInputError,
+    RowCapError,
+    TransientError,
+)
 from airflow_provider_criteo.operators.report_job import DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
+from airflow_provider_criteo.utils.destination import Destination
+from airflow_provider_criteo.utils.report_table import TableParameters, write_table
 from tests.support.scripted_criteo import ScriptedCriteo, job
 from tests.support.task_state_store import Store
 from tests.support.tasks_in_process import TaskInstance
@@ -174,6 +185,19 @@ def test_a_try_that_gets_all_rows_is_the_report(criteo: ScriptedCriteo, tmp_path
     request = {"report_type": "mpo-realtime", "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}
 
     assert exported(tmp_path / "report.parquet", **request)["rows"] == 3
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:
+    def receive(file: IO[bytes]) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    target = str(tmp_path / "report.parquet")
+    with pytest.raises(DestinationError, match=f"no room .* in {tempfile.gettempdir()!r}") as raised:
+        write_table([receive], TableParameters(), "statistics", Destination, target, before_publish=print)
+
+    assert "No space left on device" in str(raised.value)
+    assert "TMPDIR" in str(raised.value)
+    assert not list(tmp_path.iterdir())
 
 
 # --- a retry with overwrite=False
