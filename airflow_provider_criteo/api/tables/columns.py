@@ -27,6 +27,15 @@ COLUMN_TYPES = ("string", "int64", "float64", "bool", "date32", "timestamp[us, U
 """What ``column_types`` may say; a decimal may have any precision up to 38 and any scale up to its precision."""
 
 _DECIMAL = re.compile(r"decimal128\((\d{1,2}), ?(\d{1,2})\)")
+# A bool is an int, and a datetime a date.
+_OWN_TYPES: Sequence[tuple[type, str]] = (
+    (bool, "bool"),
+    (int, "int64"),
+    (float, "float64"),
+    (Decimal, "decimal128(38, 9)"),
+    (datetime, "timestamp[us, UTC]"),
+    (date, "date32"),
+)
 _CONSTANTS = (str, int, float, Decimal, date, type(None))
 
 
@@ -328,5 +337,4 @@ def _named(reported: Sequence[str], options: TableOptions) -> list[tuple[str, st
 
 
 def _own_type(value: object) -> str:
-    own = {bool: "bool", int: "int64", float: "float64", date: "date32", Decimal: "decimal128(38, 9)"}
-    return "timestamp[us, UTC]" if isinstance(value, datetime) else own.get(type(value), "string")
+    return next((type_name for kind, type_name in _OWN_TYPES if isinstance(value, kind)), "string")

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -463,11 +464,12 @@ def test_a_dict_of_columns_renames() -> None:
 
 def test_extra_columns_are_constants_typed_by_name_or_else_as_they_are() -> None:
     extra = {"day": "2026-10-01", "advertiser": "ACME", "part": 3, "loaded": datetime(2026, 10, 2, tzinfo=timezone.utc)}
-    table = read("clicks\n1\n2\n", extra_columns={**extra, "none": None, "tax": Decimal("0.19"), "ok": True})
+    more = {"none": None, "tax": Decimal("0.19"), "ok": True, "asked": pendulum.date(2026, 10, 3)}
+    table = read("clicks\n1\n2\n", extra_columns={**extra, **more})
 
     assert table.num_rows == 2
     assert table.to_pylist()[1] == {
-        "clicks": 2, **extra, "day": date(2026, 10, 1), "none": None, "tax": Decimal("0.190000000"), "ok": True,
+        "clicks": 2, **extra, **more, "day": date(2026, 10, 1), "tax": Decimal("0.190000000"),
     }  # fmt: skip
 
 
