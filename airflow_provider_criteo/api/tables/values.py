@@ -20,9 +20,10 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _NOT_FINITE = ("nan", "infinity", "-infinity", "inf", "-inf")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-# .NET writes seven digits of a second, of which a timestamp in microseconds holds six.
+# .NET writes seven digits of a second, of which a timestamp in microseconds holds six. An hour 24 is a time
+# to Python from 3.14 on, and to none before.
 _TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,6})\d*)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)(?:[T ]((?!24)\d\d:\d\d)(:\d\d)?(?:\.(\d{1,6})\d*)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 
 

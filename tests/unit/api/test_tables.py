@@ -273,6 +273,7 @@ def test_a_value_in_other_words_still_fits(type_name: str, text: str, value: Any
         ("date32", "2026-10-01T05:00:00", "string"),
         ("date32", "2026-02-30", "string"),
         ("timestamp[us, UTC]", "soon", "string"),
+        ("timestamp[us, UTC]", "2026-10-01T24:00:00Z", "string"),
         ("decimal128(38, 9)", "1e30", "string"),
         ("decimal128(38, 9)", "free", "string"),
     ],
