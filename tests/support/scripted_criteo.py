@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
+from itertools import takewhile
 from typing import Any
 
 import responses
@@ -49,6 +51,8 @@ def lost(error: Exception) -> Answer:
 class ScriptedCriteo:
     """Answers the calls of report jobs: by ``script``, or a job's own in ``scripts``; with a quota of polls a minute.
 
+    What is left of the quota it tells with every poll, or on a 429 alone.
+
     :param now: the time, which is noted of every call.
     """
 
@@ -64,6 +68,7 @@ class ScriptedCriteo:
         self.tokens = 0
         self.scripts: dict[str, list[Answer]] = {}
         self.quota: int | None = None
+        self.tells_quota = False
         self.refused = 0
         self._lock = threading.Lock()
         self._under_way = 0
@@ -88,12 +93,22 @@ class ScriptedCriteo:
 
     def _status(self, report_id: str) -> Answer:
         now = self._now()
-        if self.quota is not None and sum(moment // 60 == now // 60 for moment, _ in self.polls) >= self.quota:
+        made = sum(1 for _ in takewhile(lambda poll: poll[0] // 60 == now // 60, reversed(self.polls)))
+        if self.quota is not None and made >= self.quota:
             self.refused += 1
             return refusal(429, type="quota", Retry_After=str(60 - now % 60), x_ratelimit_limit=str(self.quota))
         self.polls.append((now, report_id))
         script = self.scripts.get(report_id, self.script)
-        return script.pop(0) if len(script) > 1 else script[0]
+        status, headers, body = script.pop(0) if len(script) > 1 else script[0]
+        if self.quota is not None and self.tells_quota:
+            headers = {
+                **headers,
+                "Date": formatdate(now, usegmt=True),
+                "x-ratelimit-limit": str(self.quota),
+                "x-ratelimit-remaining": str(self.quota - made - 1),
+                "x-ratelimit-reset": str(int(now // 60 + 1) * 60),
+            }
+        return status, headers, body
 
     def download(self, request: Any) -> Answer:
         self.downloads.append(self._now())

@@ -23,9 +23,9 @@ class VirtualTime:
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], loop: VirtualLoop | None = None) -> T:
         """Run on an event loop of this time."""
-        loop = VirtualLoop(self)
+        loop = loop or VirtualLoop(self)
         try:
             return loop.run_until_complete(coroutine)
         finally:
