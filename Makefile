@@ -11,7 +11,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow/tests
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale test-night lint types contract contract-live refresh test-sdk test-airflow test-waits test-rotation test-kill test-celery test-account soak bench matrix matrix-quick docs house build clean
+.PHONY: help setup demo airflow test test-docs test-optional test-faults test-faults-quick test-secrets test-scale test-night lint types contract contract-live refresh test-sdk test-airflow test-waits test-rotation test-kill test-celery test-account soak bench matrix matrix-quick test-wheel pictures docs house build clean
 
 # All targets that say what they do, under the headings of this file.
 help:
@@ -118,6 +118,14 @@ matrix: setup ## every supported Airflow, on the Pythons that it allows; ONLY=3.
 
 matrix-quick: setup ## the oldest and the newest Airflow in full, one task on each between them
 	$(PYTHON) -m dev.matrix --quick
+
+test-wheel: build ## the wheel alone in the oldest and the newest Airflow, as README says
+	$(PYTHON) -m dev.wheel
+
+pictures: setup ## the documentation's pictures of the UI, of a real Airflow in a browser
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet playwright
+	$(PYTHON) -m dev.form_pictures
+	$(PYTHON) -m dev.ui_pictures
 
 house: setup ## how large the code base is: what one call runs through, import circles, lines of code
 	$(PYTHON) -m dev.house 2>/dev/null
