@@ -213,6 +213,7 @@ RENDERED: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (ReportJobStatusSensor, {"report_id": "{{ none }}"}, ["report_id='None'", "allowed:"]),
     (ReportJobStatusSensor, {"report_id": "{{ '' }}", "deferrable": True}, ["report_id=''", "allowed:"]),
     (DownloadReportOperator, {**DOWNLOAD, "report_id": "{{ none }}"}, ["report_id='None'", "allowed:"]),
+    (DownloadReportOperator, {**DOWNLOAD, "attributes": "{{ 'x' }}"}, ["attributes='x'", "no JSON"]),
     (DownloadReportOperator, {**DOWNLOAD, "destination": "{{ '' }}"}, ["destination=''", "absolute path"]),
     (DownloadReportOperator, {**DOWNLOAD, "destination": "{{ 'x.csv' }}"}, ["destination='x.csv'", "relative"]),
     (DownloadReportOperator, {**DOWNLOAD, "destination": "/lake/{{ '' }}"}, ["destination='/lake/'", "folder"]),
