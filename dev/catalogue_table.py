@@ -152,7 +152,7 @@ def _python(value: object) -> str:
 
 
 def _attributes(row: ReportType) -> Iterator[tuple[str, ...]]:
-    schema = specification.attributes_schema(row.create_path, row.versions[0])
+    schema = row.attributes_schema()
     for path, field, required in _fields(schema):
         values = (
             ", ".join(f"`{name}`" for name in row.formats) if path == row.format_attribute else _values(path, field)
@@ -188,7 +188,7 @@ def _words(text: str) -> str:
 
 def _columns(row: ReportType) -> Iterator[tuple[str, ...]]:
     """The columns that can be asked for, or that the file always has; those of one type in one line."""
-    schema = specification.properties(specification.attributes_schema(row.create_path, row.versions[0]))
+    schema = specification.properties(row.attributes_schema())
     asked = {
         kind: [name for attribute in attributes for name in _enum(schema.get(attribute, {}))]
         for kind, attributes in (("dimension", ("dimensions", "dimension")), ("metric", ("metrics",)))

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_criteo.api.dates import DATE_ATTRIBUTES, date_text, sent_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.report_type import ReportType
-from airflow_provider_criteo.api.specification import Schema, attributes_schema, items, properties, resolved
+from airflow_provider_criteo.api.specification import Schema, items, properties, resolved
 
 Attributes = Mapping[str, Any]
 
@@ -67,7 +67,7 @@ def as_json(
     :param final: whether no other task's output, of whatever class, is still to take a value's place.
     :raises InvalidInputError: a value that is no JSON; the message has its path.
     """
-    fields = properties(_schema(row, version))
+    fields = properties(row.attributes_schema(version))
     return {
         str(name): _json_value(
             sent_date(str(name), value, row) if _is_date(str(name), fields) else value,
@@ -78,10 +78,6 @@ def as_json(
         )
         for name, value in attributes.items()
     }
-
-
-def _schema(row: ReportType, version: str | None) -> Schema:
-    return attributes_schema(row.create_path, version or row.versions[0])
 
 
 def _is_date(name: str, fields: Mapping[str, Schema]) -> bool:
@@ -130,7 +126,7 @@ def unknown_or_missing(attributes: Attributes, row: ReportType, version: str | N
 
     Only doubts: these contracts move, and Criteo's answer is the judge. Of a row in no specification there are none.
     """
-    schema = _schema(row, version)
+    schema = row.attributes_schema(version)
     return _object_doubts(attributes, schema, row, "", schema) if schema else iter(())
 
 

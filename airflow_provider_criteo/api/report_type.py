@@ -115,16 +115,16 @@ class ReportType:
     @property
     def attributes(self) -> tuple[str, ...]:
         """The attributes of a create in the preferred version; none where no specification has it."""
-        return tuple(specification.properties(self._attributes_schema))
+        return tuple(specification.properties(self.attributes_schema()))
 
     @property
     def required(self) -> tuple[str, ...]:
         """Those that a create must have."""
-        return tuple(self._attributes_schema.get("required", ()))
+        return tuple(self.attributes_schema().get("required", ()))
 
-    @property
-    def _attributes_schema(self) -> specification.Schema:
-        return specification.attributes_schema(self.create_path, self.versions[0])
+    def attributes_schema(self, version: str | None = None) -> specification.Schema:
+        """The schema of a create's attributes in a version, the preferred one where None; empty where none has it."""
+        return specification.attributes_schema(self.create_path, version or self.versions[0])
 
     @property
     def needs_account_id(self) -> bool:
