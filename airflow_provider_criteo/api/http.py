@@ -48,11 +48,13 @@ def normalized_base_url(host: str) -> str:
     """
     url = host.strip() if host else ""
     shown = url.rpartition("@")[2]  # before it may be a secret
-    parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
         port = parts.port
     except ValueError:
-        raise InvalidInputError(f"host={shown!r}: the port is no number from 1 to 65535") from None
+        raise InvalidInputError(
+            f"host={shown!r}: the port is no number from 1 to 65535, or a bracket is open"
+        ) from None
     if not parts.hostname or any(character.isspace() for character in url):
         raise InvalidInputError(f"host={shown!r} is no host; allowed: {DEFAULT_BASE_URL} or a host of your own")
     if parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"):

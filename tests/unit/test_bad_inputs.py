@@ -39,6 +39,7 @@ BAD_CONNECTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"host": "https://user:pass-word@api.criteo.com"}, ["host", "more than scheme, host and port"]),
     ({"host": "api.criteo.com and more"}, ["host", "is no host", "https://api.criteo.com"]),
     ({"host": "https://"}, ["host", "is no host", "https://api.criteo.com"]),
+    ({"host": "[::1"}, ["host", "'[::1'", "no number", "bracket"]),
     ({"host": "https://api.criteo.com:0x50"}, ["host", "0x50", "1 to 65535"]),
     ({"host": "https://api.criteo.com:99999"}, ["host", "99999", "1 to 65535"]),
     ({"host": "api.criteo.com", "schema": "http"}, ["host", "http", "allowed: https"]),

@@ -237,6 +237,7 @@ WRONG_HOSTS = [
     ("https://id:ab/cd@api.criteo.com", "host="),
     ("id:s3 cret@api.criteo.com", "is no host"),
     ("api criteo com", "is no host"),
+    ("https://[::1", "host='https://[::1'"),
 ]
 
 
