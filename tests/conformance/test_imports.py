@@ -172,23 +172,29 @@ def test_there_is_an_example_for_every_way_of_working() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("what", "expected"),
-    [
-        ("list", ["airflow-provider-criteo", version("airflow-provider-criteo")]),
-        ("hooks", ["criteo", "airflow_provider_criteo.hooks.criteo.CriteoHook"]),
-    ],
-)
-def test_the_airflow_command_shows_the_provider(what: str, expected: list[str], tmp_path: Path) -> None:
+COMMAND = """
+import sys
+from airflow.__main__ import main
+for what in ("list", "hooks"):
+    sys.argv = ["airflow", "providers", what, "--output", "json"]
+    main()
+"""
+
+
+def test_the_airflow_command_shows_the_provider(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("airflow")), "providers", what, "--output", "json"],
+        [sys.executable, "-c", COMMAND],
         env=environment | {"AIRFLOW_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
     )
 
     assert done.returncode == 0, done.stderr
-    for text in expected:
+    for text in (
+        "airflow-provider-criteo",
+        version("airflow-provider-criteo"),
+        "airflow_provider_criteo.hooks.criteo.CriteoHook",
+    ):
         assert text in done.stdout
     assert "criteo" not in done.stderr.lower(), done.stderr
