@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import requests
@@ -128,11 +127,11 @@ def test_contradiction_12_and_13_warnings_and_headers(caller, sandbox):
 
 def test_a_job_is_pending_and_then_fails_with_its_problems(caller, sandbox):
     problems = [{"code": "a", "title": "A", "traceId": "t"}, {"code": "b"}]
-    sandbox.next_job(pending_seconds=0.2, outcome="Failure", message="No data", problems=problems)
-    report_id = caller.made()
-    assert status_of(caller.status(report_id)) == "Pending"
-    time.sleep(0.25)
-    reply = caller.status(report_id).json()
+    failure = {"outcome": "Failure", "message": "No data", "problems": problems}
+    sandbox.next_job(pending_seconds=60, **failure)
+    assert status_of(caller.status(caller.made())) == "Pending"
+    sandbox.next_job(pending_seconds=0, **failure)
+    reply = caller.status(caller.made()).json()
     assert reply["data"]["attributes"]["status"] == "Failure"
     assert reply["data"]["attributes"]["message"] == "No data"
     assert reply["errors"] == problems
