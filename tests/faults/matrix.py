@@ -56,13 +56,13 @@ def played(chosen: list[Cell]) -> dict[Cell, str | None]:
 def _share(chosen: list[Cell]) -> list[tuple[Cell, str | None]]:
     os.environ.update(_ENVIRONMENT)
     import structlog
-    from fast_time import FastTime
     from one_run import CLIENT_TIMEOUT, SECRET, OneRun
 
     import tests.support.hostile_wires  # noqa: F401 - it fills FAULTS
     from airflow_provider_criteo.sandbox import Sandbox
     from airflow_provider_criteo.sandbox.server import connection_json
     from airflow_provider_criteo.utils.clock import CLOCK
+    from tests.support.virtual_time import FastTime
 
     fast = FastTime()
     CLOCK.now, CLOCK.sleep = fast.now, fast.sleep

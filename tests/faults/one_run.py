@@ -11,7 +11,6 @@ from typing import Any
 
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-from fast_time import FastTime
 from right_ends import CALLS, FILE, RETRIED, TABLE, params, right_end
 
 from airflow_provider_criteo.operators.report_job import CreateReportJobOperator, DownloadReportOperator
@@ -20,6 +19,7 @@ from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 from tests.support.hostile_wires import WORDS
 from tests.support.tasks_in_process import Run
+from tests.support.virtual_time import FastTime
 
 MODES = ("poke", "reschedule", "deferrable", "all-in-one", "all-in-one deferrable")
 SECRET = "s3cr+t/of=the&client"
