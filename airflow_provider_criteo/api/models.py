@@ -81,7 +81,7 @@ class Problem:
             type=_text(value.get("type"), _LONGEST_NAME),
             code=_text(value.get("code"), _LONGEST_NAME),
             title=_text(value.get("title")),
-            detail=_text(value.get("detail")),
+            detail=_text(value.get("detail") or value.get("message")),
             instance=_text(value.get("instance"), _LONGEST_NAME),
             source=_source(value.get("source")),
             stack_trace=_text(value.get("stackTrace"), _LONGEST_NAME),
@@ -159,6 +159,8 @@ def bounded(values: Iterable[object]) -> tuple[Problem, ...]:
     waiting = iter(values)
     for value in waiting:
         problem = value if isinstance(value, Problem) else Problem.from_json(value)
+        if problem == Problem() and value:
+            problem = Problem(detail=_text(json.dumps(value, ensure_ascii=False)))  # it has no field that is known
         left -= len(json.dumps(problem.to_json()))
         if kept and left < 0:
             missing = 1 + sum(1 for _ in waiting)

@@ -111,6 +111,14 @@ def test_no_word_of_a_shape_that_is_not_known_is_lost(body: Any) -> None:
         assert "a word" in told
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("problem", [{"message": "a word", "extensions": {}}, {"reason": {"of": "a word"}}])
+def test_a_problem_of_a_shape_that_is_not_known_is_told(problem: Any, status: int) -> None:
+    told = answer({"errors": [problem]}, status).problems
+    assert "a word" in str(told[0])
+    assert "empty problem" not in str(told)
+
+
 def test_a_page_is_told_without_its_tags_scripts_and_entities() -> None:
     page = b"<html><script>evil()</script><h1>502 Bad&nbsp;Gateway</h1>\r\n<p>nginx &amp; co</p></html>"
     assert said(page, status=502) == ["502 Bad Gateway nginx & co"]
