@@ -85,15 +85,22 @@ def _account(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def all_accounts(accounts: AccountList, get_page: GetPage) -> list[dict[str, Any]]:
-    """The accounts of all pages."""
-    found: list[dict[str, Any]] = []
+    """The accounts of all pages, each once: one that is new while they are read moves others to the next page.
+
+    :raises TransientError: they are fewer than Criteo tells of.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for index in itertools.count():
         page = get_page(accounts, index)
-        found += page.accounts
+        known = len(found)
+        found.update((account["id"], account) for account in page.accounts)
         is_whole = len(page.accounts) < _PER_PAGE if page.total is None else len(found) >= page.total
-        if is_whole or not page.accounts or not accounts.in_pages:
+        if is_whole or len(found) == known or not accounts.in_pages:
             break
-    return found
+    if accounts.in_pages and page.total is not None and len(found) < page.total:
+        reason = f"Criteo tells of {page.total} {accounts.name}, and its pages list {len(found)}"
+        raise TransientError(200, (), f"GET {accounts.path}", reason=reason)
+    return list(found.values())
 
 
 def seen_accounts(get_page: GetPage) -> str:

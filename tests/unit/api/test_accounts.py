@@ -119,3 +119,39 @@ def test_pages_that_tell_no_total_are_all_read(count: int) -> None:
     responses.add_callback(responses.GET, "https://api.criteo.com/2026-07/retail-media/accounts", page)
     with CriteoClient("id", f"secret {count}") as client:
         assert [account["id"] for account in client.get_retail_media_accounts()] == [str(n) for n in range(count)]
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("pages", "total"),
+    [
+        ([range(100), []], 250),
+        ([range(100), range(100), range(100)], 250),
+        ([range(100), range(99, 199), []], 200),
+    ],
+    ids=["an empty page too soon", "the same page again", "an account that is new in between"],
+)
+def test_fewer_accounts_than_criteo_tells_of_are_a_passing_fault(pages: list[Any], total: int) -> None:
+    answer_with(pages, total)
+    with CriteoClient("id", f"secret {pages}") as client, pytest.raises(TransientError, match=f"tells of {total}"):
+        client.get_retail_media_accounts()
+
+
+@responses.activate
+@pytest.mark.parametrize("total", [None, 150])
+def test_an_account_on_two_pages_is_listed_once(total: int | None) -> None:
+    answer_with([range(100), range(50, 150), range(100, 150)], total)
+    with CriteoClient("id", f"secret {total}") as client:
+        assert [account["id"] for account in client.get_retail_media_accounts()] == [str(n) for n in range(150)]
+
+
+def answer_with(pages: list[Any], total: int | None) -> None:
+    """Criteo lists these ids on the pages, and no more."""
+    metadata = {} if total is None else {"metadata": {"totalItemsAcrossAllPages": total}}
+
+    def page(request: Any) -> tuple[int, dict[str, str], str]:
+        ids = pages[int(request.params["pageIndex"])]
+        return 200, {}, json.dumps({**metadata, "data": [{"id": number} for number in ids]})
+
+    responses.post("https://api.criteo.com/oauth2/token", json={"access_token": "0a1b2c3d4e5f", "expires_in": 900})
+    responses.add_callback(responses.GET, "https://api.criteo.com/2026-07/retail-media/accounts", page)
