@@ -56,6 +56,7 @@ class QuotaTurnTrigger(BaseTrigger):
         self.carried = carried
         self.beyond_first_window = beyond_first_window
         self.calls = calls
+        self._away: UnavailableError | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -82,6 +83,8 @@ class QuotaTurnTrigger(BaseTrigger):
                 await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.now(), 0.0))
         except asyncio.TimeoutError:
             payload = {"outcome": "timeout"}
+            if self._away is not None:
+                payload = {"outcome": "refused", "error": error_to_json(self._away)}
         except CriteoError as error:
             payload = {"outcome": "refused", "error": error_to_json(error)}
         yield TriggerEvent({**payload, "carried": self.carried})
@@ -92,10 +95,12 @@ class QuotaTurnTrigger(BaseTrigger):
             call = poller_module.Call[self.call.upper()]
             refusal, left = self._refusal(), self.calls
             while left:
+                self._away = None
                 try:
                     await poller.turn(call, self.due, refusal, beyond_first_window=self._has_others_before_it())
                     refusal, left = None, left - 1
                 except UnavailableError as error:
+                    self._away = error
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)
                     await asyncio.sleep(_SECONDS_AFTER_A_LOOKUP)
                     refusal = refusal and self._refusal()

@@ -126,6 +126,12 @@ def test_a_refusal_is_waited_for_by_all(criteo: ScriptedCriteo, time: VirtualTim
     assert ended[10] >= 100, "not all at the reset"
 
 
+def test_a_look_up_that_fails_until_the_time_is_up_is_told(time: VirtualTime, criteo: ScriptedCriteo) -> None:
+    event = time.run(payload(trigger(time, criteo_conn_id="criteo_nowhere", end_time=time.now() + 100)))
+    assert (event["outcome"], event["error"]["class"]) == ("refused", "UnavailableError")
+    assert "criteo_nowhere" in event["error"]["message"]
+
+
 def test_the_time_is_up(time: VirtualTime, criteo: ScriptedCriteo) -> None:
     began = time.now()
     refused = {"limit": 40, "refused_until": began + 3600}
