@@ -77,6 +77,7 @@ class Exports(Protocol):
         carried: dict[str, Any],
         *,
         at_once: bool,
+        calls_made: int,
     ) -> ReportJob:
         """A part's job when it is done; or the task defers."""
         ...
@@ -181,6 +182,7 @@ class PartsOfReport:
         self._parts = parts
         self._may_download = may_download
         self._called_at: float | None = None
+        self._calls_made = 0
         self._in_turn = in_turn
         self._has_waited = has_waited
 
@@ -260,7 +262,8 @@ class PartsOfReport:
             if not self._task.deferrable:
                 raise
             self._task.defer_to_queue("create", self._deadline, error, **self._state())
-        self._called_at = self._called_at if self._in_turn else CLOCK.now()
+        if not self._in_turn:
+            self._called_at, self._calls_made = CLOCK.now(), self._calls_made + 1
         self._in_turn = False
         self._task.log.info("Asked for %s", self._parts.told(name))
 
@@ -272,7 +275,12 @@ class PartsOfReport:
         carried = {"deadline": self._deadline.to_json(), **self._state()}
         # While one is waited for, the others come on.
         self._parts.jobs[name] = self._task.waited_for(
-            job, self._deadline, self._called_at, carried, at_once=self._has_waited
+            job,
+            self._deadline,
+            self._called_at,
+            carried,
+            at_once=self._has_waited,
+            calls_made=self._calls_made,
         )
         self._has_waited = True
 

@@ -156,12 +156,14 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         carried: dict[str, Any] | None = None,
         *,
         at_once: bool = False,
+        calls_made: int = 1,
     ) -> ReportJob:
         """The job when it is done; a deferrable task goes to the triggerer until then.
 
         :param called_at: when the task made a call without a turn in the queue, epoch seconds, where it did.
         :param carried: what a deferred task goes on with, where that is more than the job.
         :param at_once: whether the first poll is due now.
+        :param calls_made: how many such calls it made.
         """
         wait = Wait(
             job.report_id,
@@ -177,7 +179,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
             pause = 0.0 if at_once else wait_seconds
             while wait_seconds:
                 if self.deferrable:
-                    options = {"then_download": carried is None, "called_at": called_at, "carried": carried}
+                    calls = {"called_at": called_at, "calls_made": calls_made}
+                    options = {"then_download": carried is None, "carried": carried, **calls}
                     self.defer_until_done(job.report_id, pause or 0.0, deadline, **options)
                 CLOCK.sleep(pause or 0.0)
                 wait_seconds = pause = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))

@@ -41,6 +41,7 @@ class ReportJobTrigger(BaseTrigger):
     :param then_download: whether the worker is to be woken when the quota allows the download.
     :param called_at: when the task itself made a call without a turn in the queue, epoch seconds, where it did.
     :param carried: given back in the event.
+    :param calls_made: how many such calls it made.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ReportJobTrigger(BaseTrigger):
         then_download: bool = False,
         called_at: float | None = None,
         carried: dict[str, Any] | None = None,
+        calls_made: int = 1,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
         self.report_id = report_id
@@ -75,6 +77,7 @@ class ReportJobTrigger(BaseTrigger):
         self.then_download = then_download
         self.called_at = called_at
         self.carried = carried
+        self.calls_made = calls_made
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
@@ -95,6 +98,7 @@ class ReportJobTrigger(BaseTrigger):
                 "then_download": self.then_download,
                 "called_at": self.called_at,
                 "carried": self.carried,
+                "calls_made": self.calls_made,
             },
         )
 
@@ -124,7 +128,8 @@ class ReportJobTrigger(BaseTrigger):
         """A connection that cannot be looked up is for the first poll to tell of."""
         if self.called_at is not None:
             with suppress(CriteoError):
-                await poller.was_made(CLOCK.now() - self.called_at)
+                for _ in range(self.calls_made):
+                    await poller.was_made(CLOCK.now() - self.called_at)
 
     async def _turn_of_download(self, poller: Any, call: Any) -> None:
         """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""

@@ -262,6 +262,13 @@ def test_a_quota_that_is_used_up_at_the_downloads_holds_no_worker(
     assert len(rows(tmp_path / "table.parquet")) == 4 * days
 
 
+def test_the_queue_is_told_of_each_create_without_a_turn(sandbox: Sandbox, run: Any) -> None:
+    task = run(deferrable=True)
+    task.result()
+    told = [one.trigger for one in task.deferrals if getattr(one.trigger, "called_at", None) is not None]
+    assert [trigger.calls_made for trigger in told] == [1, 2, 4]
+
+
 def test_the_state_is_small_and_holds_no_secret(sandbox: Sandbox, run: Any) -> None:
     task = run(deferrable=True)
     task.result()
