@@ -71,7 +71,8 @@ def account_page(answer: Answer, accounts: AccountList) -> AccountPage:
     reply = answer.json if isinstance(answer.json, dict) else {}
     data, metadata = reply.get("data"), reply.get("metadata")
     if not isinstance(data, list):
-        raise TransientError(answer.status_code, (), answer.request, reason=f"the reply lists no {accounts.name}")
+        reason = f"the reply lists no {accounts.name}"
+        raise TransientError(answer.status_code, answer.problems_of_error, answer.request, reason=reason)
     total = metadata.get("totalItemsAcrossAllPages") if isinstance(metadata, dict) else None
     page = [_account(item) for item in data if isinstance(item, dict)]
     return AccountPage(page, total if isinstance(total, int) else None)

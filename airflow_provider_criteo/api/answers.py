@@ -385,7 +385,7 @@ def created_job(answer: Answer, row: ReportType) -> ReportJob:
     if report_id is None:
         raise TransientError(
             answer.status_code,
-            (),
+            answer.problems_of_error,
             answer.request,
             reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
             advice=MAY_EXIST,
@@ -403,7 +403,8 @@ def described_job(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
     if not answer.is_success or answer.status_code in row.lost_job_statuses:
         raise error_for(answer, row, report_id)
     if not isinstance(answer.json, dict):
-        raise TransientError(answer.status_code, (), answer.request, reason="the reply is no JSON object")
+        reason = "the reply is no JSON object"
+        raise TransientError(answer.status_code, answer.problems_of_error, answer.request, reason=reason)
     job = job_in(answer, row, report_id)
     if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
         raise error_of_job_code(job, answer) or error_in_success(answer)

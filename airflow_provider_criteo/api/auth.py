@@ -280,7 +280,9 @@ class TokenFetch:
         reply = answer.json
         token = reply.get("access_token") if isinstance(reply, dict) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token or not token:
-            raise TransientError(answer.status_code, (), request, reason="the reply has no usable access_token")
+            # Not the words of a JSON reply: a token may be among them.
+            said = answer.problems_of_error if answer.is_markup else ()
+            raise TransientError(answer.status_code, said, request, reason="the reply has no usable access_token")
         return dict(reply)
 
 

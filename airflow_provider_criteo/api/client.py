@@ -43,7 +43,7 @@ from airflow_provider_criteo.api.dates import doubtful_days
 from airflow_provider_criteo.api.download import receive
 from airflow_provider_criteo.api.exceptions import ReportNotReadyError, TransientError
 from airflow_provider_criteo.api.files import atomic_file
-from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob
+from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob, one_line, shortened
 from airflow_provider_criteo.api.polling import Wait, polled
 from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.report_type import ReportType, require_account_id, require_report_id
@@ -362,7 +362,8 @@ class CriteoClient:
         headers = (name for name in ("Deprecation", "Sunset") if answer.headers.get(name))
         notices = [f"{name}: {answer.headers[name]}" for name in headers]
         notices += [warning.gist for warning in answer.warnings if warning.type == "deprecation"]
-        for notice in map(self._source.redact, notices):
+        for notice in notices:
+            notice = shortened(one_line(self._source.redact(notice)))
             warn_once("deprecation", self.base_url, notice, message=f"Criteo announces a deprecation: {notice}")
 
 

@@ -16,7 +16,15 @@ import requests
 from airflow_provider_criteo.api.answers import Answer, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
-from airflow_provider_criteo.api.models import DownloadedReport, ReportJob, human, problems_from_json
+from airflow_provider_criteo.api.models import (
+    DownloadedReport,
+    Problem,
+    ReportJob,
+    human,
+    one_line,
+    problems_from_json,
+    shortened,
+)
 from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.retry import Retry
 
@@ -25,6 +33,7 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 _SECONDS_BETWEEN_PROGRESS = 15.0
 _LARGEST_LIST_OF_ERRORS = 8 * 1024 * 1024
+_LONGEST_PAGE = 64 * 1024
 _HEAD_BYTES = 256
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}
@@ -89,7 +98,7 @@ class _Download:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.sha256 = hashlib.sha256()
         self.size = 0
-        self.content_type = answer.redact(answer.headers.get("Content-Type", ""))
+        self.content_type = shortened(one_line(answer.redact(answer.headers.get("Content-Type", ""))))
 
     def read(self, response: requests.Response, timeout: tuple[float, float], clock: Callable[[], float]) -> None:
         """Write the reply's body, decompressed, into the file."""
@@ -141,16 +150,17 @@ class _Download:
             raise self._not_the_report("the file is empty, and Criteo did not say it would be")
         first = self._head[:1]
         if first == b"<":
-            raise self._not_the_report("the reply is a web page, not a report")
+            raise self._not_the_report("the reply is a web page, not a report", self._words())
         if first in _CLOSING and self._tail.rstrip()[-1:] != _CLOSING[first]:
             raise self._not_the_report("the JSON file has no end: it was cut")
         if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS and b'"errors"' in self._whole():
             self._refuse_errors()
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
-        most_rows = self._brackets if first in _CLOSING else self._lines
+        most_rows = self._brackets if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
         if self._job.row_count and most_rows < self._job.row_count:
             reason = f"the file has at most {most_rows} rows, and Criteo told of {self._job.row_count}"
-            raise self._not_the_report(reason)
+            is_a_line = most_rows == 0 and first not in _CLOSING
+            raise self._not_the_report(reason, self._words() if is_a_line else ())
 
     def _whole(self) -> bytes:
         self._file.seek(0)
@@ -167,8 +177,12 @@ class _Download:
         if problems and not reply.get("data") and "columns" not in reply:
             raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
 
-    def _not_the_report(self, reason: str) -> TransientError:
-        return TransientError(200, (), self._request, reason=reason)
+    def _words(self) -> tuple[Problem, ...]:
+        self._file.seek(0)
+        return Answer(200, {}, self._file.read(_LONGEST_PAGE), self._redact).problems_of_error
+
+    def _not_the_report(self, reason: str, said: tuple[Problem, ...] = ()) -> TransientError:
+        return TransientError(200, said, self._request, reason=reason)
 
 
 def _decompressed(response: requests.Response) -> Iterator[bytes]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -19,10 +20,13 @@ from requests.auth import AuthBase
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.answers import Answer, Redact
 from airflow_provider_criteo.api.exceptions import InvalidInputError, TransientError
+from airflow_provider_criteo.api.models import one_line, shortened
 
 DEFAULT_BASE_URL = "https://api.criteo.com"
 _LARGEST_REPLY = 32 * 1024 * 1024
 _MOST_REDIRECTS = 5
+_SHORTEST_VALUE = 5
+"""Taking shorter ones of a URL out of a text leaves nothing that can be read."""
 _CHECK_NETWORK = (
     "check the host and the port of the connection, the proxy and the firewall; else let the task retry. "
     "https://status.criteo.com tells of outages."
@@ -144,14 +148,22 @@ def send(
         reason = f"a redirect to {_host(target, redact)}, which is not followed for a {method}"
         raise TransientError(response.status_code, (), request, reason=reason)
     if response.status_code >= 400 and any(earlier.is_redirect for earlier in response.history):
-        response.close()
         reason = f"a redirect to {_host(response.url, redact)}, which refused"
-        raise TransientError(response.status_code, (), request, reason=reason)
+        answer = read(response, request, timeout, _without_query(response.url, redact))
+        raise TransientError(response.status_code, answer.problems_of_error, request, reason=reason)
     return response
 
 
 def _host(url: str, redact: Redact) -> str:
     return redact(str(urlsplit(url).hostname))  # no more of it: its query may be a signature
+
+
+def _without_query(url: str, redact: Redact) -> Redact:
+    """Takes the values of a URL's query, too, out of a text: a storage repeats a signature that it refuses."""
+    values = {value for _, value in parse_qsl(urlsplit(url).query) if len(value) >= _SHORTEST_VALUE}
+    kept = sorted(values | {quote(value, safe="") for value in values}, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, kept)) or r"(?!)")
+    return lambda text: pattern.sub("***", redact(text))
 
 
 def read(response: requests.Response, request: str, timeout: tuple[float, float], redact: Redact) -> Answer:
@@ -197,7 +209,8 @@ def network_faults(request: str, timeout: tuple[float, float], redact: Redact, s
 
 def _connection_failed(error: Exception, request: str, redact: Redact, status: int) -> TransientError:
     cause = _innermost(error)
-    reason = f"the connection failed: {redact(f'{type(cause).__name__}: {cause}')}"
+    said = shortened(one_line(redact(f"{type(cause).__name__}: {cause}")))  # an answer that is no HTTP is in it
+    reason = f"the connection failed: {said}"
     sent = not (_never_connected(error) or _is_missing_ca_bundle(error))
     return TransientError(status, (), request, reason=reason, advice="" if sent else _advice(error), sent=sent)
 

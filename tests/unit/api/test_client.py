@@ -504,3 +504,43 @@ def test_a_secret_that_comes_back_outside_a_body_is_in_no_text(place: str, caplo
         except TransientError as error:
             told = "".join(traceback.format_exception(error))
     assert "s3cr+t-of=the" not in told.lower() + caplog.text.lower()
+
+
+@pytest.mark.parametrize("place", ["version", "deprecation"])
+def test_control_characters_outside_a_body_are_shown_escaped(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    told = ""
+    with RawServer(ECHOES[place](f"\x1b[1m{place}" + "x" * 5000)) as server, client_of(server) as client:
+        try:
+            client.get_report_job("1")
+        except TransientError as error:
+            told = str(error)
+    told += caplog.text
+    assert "\\x1b[1m" in told
+    assert "\x1b" not in told
+    assert len(told) < 3000
+
+
+CALLS: dict[str, Callable[[CriteoClient], Any]] = {
+    "create": lambda client: client.create_report_job("mpo-realtime", {"advertiserIds": ["1"], "lookbackWindow": 60}),
+    "status": lambda client: client.get_report_job("1"),
+    "accounts": lambda client: client.get_advertisers(),
+}
+
+
+@pytest.mark.parametrize("body", [b"<html><p>Back at 06:00 \x1b[1m</p></html>", b"Back at 06:00 \x1b[1m"])
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_said_in_place_of_an_answer_is_told(call: str, body: bytes) -> None:
+    with RawServer(http(200, body)) as server, client_of(server) as client, pytest.raises(TransientError) as raised:
+        CALLS[call](client)
+    assert "\n  Back at 06:00 \\x1b[1m\n" in str(raised.value)
+
+
+def test_a_page_in_place_of_a_token_is_told_and_what_may_be_a_token_is_not() -> None:
+    for body, told in ((b"<html><p>Back at 06:00</p></html>", True), (b"access_token=Back at 06:00", False)):
+        with (
+            RawServer(PENDING, token=http(200, body)) as server,
+            client_of(server) as client,
+            pytest.raises(TransientError) as raised,
+        ):
+            client.get_report_job("1")
+        assert ("Back at 06:00" in str(raised.value)) is told

@@ -266,7 +266,15 @@ def test_a_file_longer_than_criteo_told_is_a_warning(destination: Path, caplog: 
 
 @pytest.mark.parametrize(
     "body",
-    [b"upstream request timeout", b"a,b\n1,2\n", b'{"columns": ["a"], "data": [[1]]}', b'[{"a": 1}]', b'{"a": 1}\n'],
+    [
+        b"upstream request timeout",
+        b"a,b\n1,2\n",
+        b"a\n" + b"1\n" * 1231,
+        b"a\n" + b"1\r\n" * 1231,
+        b'{"columns": ["a"], "data": [[1]]}',
+        b'[{"a": 1}]',
+        b'{"a": 1}\n',
+    ],
 )
 def test_a_file_with_fewer_rows_than_criteo_told_is_not_the_report(body: bytes, destination: Path) -> None:
     said = r"the file has at most \d+ rows, and Criteo told of 1232"
@@ -374,6 +382,35 @@ def test_a_signed_link_that_is_dead_is_asked_for_again_through_criteo(dead: byte
         with RawServer(http(302, Location=elsewhere)) as server:
             assert downloaded(server, destination) == FILE
             assert len(server.requests) == 2
+
+
+def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(destination: Path) -> None:
+    said = b"<?xml version='1.0'?><Error><Message>Request has expired</Message><Signature>ab+cd/ef</Signature></Error>"
+    with RawServer(http(403, said)) as store:
+        elsewhere = store.url.replace("localhost", "127.0.0.1") + "/signed?signature=ab%2Bcd%2Fef&x=1"
+        with RawServer(http(302, Location=elsewhere)) as server, pytest.raises(TransientError) as raised:
+            downloaded(server, destination)
+    assert "Request has expired ***" in str(raised.value)
+    assert "127.0.0.1, which refused" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "page", [b"<html><title>Back at 06:00</title>\x1b[1m a-long-secret</html>", b"Back at 06:00 \x1b[1m a-long-secret"]
+)
+def test_what_came_in_place_of_a_file_is_told(page: bytes, destination: Path) -> None:
+    with RawServer(http(200, page)) as server, pytest.raises(TransientError) as raised:
+        downloaded(server, destination, job_of(row_count=1232), client_secret="a-long-secret")
+    assert "\n  Back at 06:00 \\x1b[1m ***\n" in str(raised.value)
+
+
+def test_control_characters_of_a_content_type_are_shown_escaped(tmp_path: Path) -> None:
+    with (
+        RawServer(http(200, FILE, Content_Type="text/csv\x1b[1m" + "x" * 5000)) as server,
+        CriteoClient("id of a type", "a-secret", base_url=server.url) as client,
+    ):
+        content_type = client.download_report("1", tmp_path / "report", job=DONE).content_type
+    assert content_type.startswith("text/csv\\x1b[1mx")
+    assert len(content_type) < 1100
 
 
 def test_the_query_of_a_signed_link_is_in_no_text(destination: Path, caplog: pytest.LogCaptureFixture) -> None:
