@@ -30,6 +30,13 @@ HOST = "https://api.criteo.com"
 SERVICES = ("marketingsolutions", "retailmedia")
 TIMEOUT = 60
 
+_BOUNDS = (
+    (" items", "minItems", "maxItems"),
+    (" characters", "minLength", "maxLength"),
+    ("", "minimum", "maximum"),
+)
+"""Of a field: what is counted, and the names of its least and its most."""
+
 Operations = dict[tuple[str, str], dict[str, Any]]
 """By method and path, the names of its parameters left out."""
 Fields = dict[str, Schema]
@@ -154,6 +161,8 @@ def _without_version(path: str) -> str:
 def _operation_differences(where: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Difference]:
     if _scopes(ours) != _scopes(theirs):
         yield Difference(where, f"scope {_listed(_scopes(ours))} is now {_listed(_scopes(theirs))}", True)
+    if theirs.get("deprecated") and not ours.get("deprecated"):
+        yield Difference(where, "is deprecated now")
     known = {parameter.get("name") for parameter in ours.get("parameters", ())}
     for parameter in theirs.get("parameters", ()):
         if parameter.get("in") != "path" and parameter.get("name") not in known:
@@ -194,17 +203,24 @@ def _body_differences(where: str, ours: Fields, theirs: Fields) -> Iterator[Diff
             now = "now" if others.get("nullable") else "no longer"
             yield Difference(where, f"{path} may {now} be null", not others.get("nullable"))
         yield from _kind_differences(where, path, mine, others)
-        if mine.get("maxItems", math.inf) != others.get("maxItems", math.inf):
-            less = others.get("maxItems", math.inf) < mine.get("maxItems", math.inf)
-            yield Difference(where, f"{path}: at most {others.get('maxItems', 'any number')} items", less)
-        if mine.get("minItems", 0) != others.get("minItems", 0):
-            more = others.get("minItems", 0) > mine.get("minItems", 0)
-            yield Difference(where, f"{path}: at least {others.get('minItems', 0)} items", more)
+        yield from _bound_differences(where, path, mine, others)
         new, gone = _new_and_gone(mine, others)
         if new:
             yield Difference(where, f"{path}: new: {_listed(new)}", "enum" not in mine)
         if gone:
             yield Difference(where, f"{path}: gone: {_listed(gone)}", "enum" in others)
+
+
+def _bound_differences(where: str, path: str, ours: Schema, theirs: Schema) -> Iterator[Difference]:
+    for unit, least, most in _BOUNDS:
+        mine, others = ours.get(most, math.inf), theirs.get(most, math.inf)
+        if mine != others:
+            yield Difference(where, f"{path}: at most {theirs.get(most, 'any number')}{unit}", others < mine)
+        mine, others = ours.get(least, -math.inf), theirs.get(least, -math.inf)
+        if mine != others:
+            yield Difference(where, f"{path}: at least {theirs.get(least, 'any number')}{unit}", others > max(mine, 0))
+    if ours.get("pattern") != theirs.get("pattern"):
+        yield Difference(where, f"{path}: the pattern is now {theirs.get('pattern', 'none')}", "pattern" in theirs)
 
 
 def _reply_differences(where: str, ours: Fields, theirs: Fields) -> Iterator[Difference]:

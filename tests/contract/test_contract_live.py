@@ -119,6 +119,11 @@ BREAKING: list[tuple[Change, str]] = [
     (lambda d: attributes(d)["properties"]["dimensions"]["items"]["enum"].remove("date"), "dimensions[]: gone: date"),
     (lambda d: attributes(d)["properties"]["timezone"].update(enum=["UTC"]), "timezone: new: UTC"),
     (lambda d: attributes(d)["properties"]["supplyAccountIds"].update(maxItems=5), "supplyAccountIds: at most 5 items"),
+    (lambda d: attributes(d)["properties"]["timezone"].update(maxLength=3), "timezone: at most 3 characters"),
+    (lambda d: attributes(d)["properties"]["timezone"].update(minLength=4), "timezone: at least 4 characters"),
+    (lambda d: attributes(d)["properties"]["timezone"].update(pattern="^UTC$"), "timezone: the pattern is now ^UTC$"),
+    (lambda d: attributes(d)["properties"]["timezone"].update(maximum=9), "timezone: at most 9"),
+    (lambda d: attributes(d)["properties"]["supplyAccountIds"].update(minItems=1), "supplyAccountIds: at least 1 items"),
     (lambda d: operation(d).update(security=[{"oauth": ["RetailMedia_Other"]}]), "scope RetailMedia_Analytics_Read is now"),
     (
         lambda d: operation(d).update(parameters=[{"in": "header", "name": "Client-Id", "required": True}]),
@@ -133,6 +138,8 @@ HARMLESS: list[tuple[Change, str]] = [
     (lambda d: attributes(d)["required"].remove("metrics"), "data.attributes.metrics is no longer required"),
     (lambda d: attributes(d)["properties"]["timezone"].update(default="CET"), "timezone: the default is now CET, was UTC"),
     (lambda d: operation(d)["responses"].update({"202": operation(d)["responses"].pop("200")}), "success is now 202"),
+    (lambda d: operation(d).update(deprecated=True), "is deprecated now"),
+    (lambda d: attributes(d)["properties"]["timezone"].update(minLength=0), "timezone: at least 0 characters"),
     (lambda d: set_status_words(d, "Invalidated"), "the answer's data.attributes.status: new: Invalidated"),
     (lambda d: d["paths"].update({NEW_EXPORT: {"post": operation(d)}}), "keyword-bids, 2026-07: an export that the"),
 ]  # fmt: skip
