@@ -270,6 +270,8 @@ def test_the_queue_is_told_of_each_create_without_a_turn(sandbox: Sandbox, run: 
 
 
 def test_the_state_is_small_and_holds_no_secret(sandbox: Sandbox, run: Any) -> None:
+    for _ in TREE:
+        sandbox.next_job(warnings=[{"title": "Late data", "detail": "said of every part " * 200}])
     task = run(deferrable=True)
     task.result()
     states = [json.dumps(deferral.trigger.serialize()) for deferral in task.deferrals]
