@@ -98,11 +98,29 @@ class WaitsForReportJob(CriteoBaseOperator):
     deferrable: bool
 
     def minutes_of_quota_before(self, context: Context) -> float:
-        """Minutes of the quota that a call each of the mapped tasks before this one uses up; 0 within the first."""
-        index = getattr(context.get("ti"), "map_index", -1)
-        if not isinstance(index, int) or index < 1 or index < self.hook.settings.quota:
+        """Minutes of the quota that a call each of the tasks before this one uses up; 0 within the first."""
+        place = self._place(context)
+        if not place or place < self.hook.settings.quota:
             return 0.0
-        return index / self.hook.settings.quota
+        return place / self.hook.settings.quota
+
+    def _place(self, context: Context) -> int:
+        """How many tasks come before this one, of those that may start together with it: mapped ones, or the DAG's own."""
+        map_index = getattr(context.get("ti"), "map_index", -1)
+        if isinstance(map_index, int) and map_index >= 0:
+            return map_index
+        dag = self.get_dag()
+        if dag is None:
+            return 0
+        this: Any = dag.get_task(self.task_id)
+        never_together = this.get_flat_relative_ids(upstream=True) | this.get_flat_relative_ids(upstream=False)
+        alike: list[Any] = [task for task in dag.tasks if type(task) is type(this)]
+        together = [
+            task.task_id
+            for task in alike
+            if task.criteo_conn_id == this.criteo_conn_id and task.task_id not in never_together
+        ]
+        return together.index(self.task_id)
 
     def defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline, **options: Any) -> NoReturn:
         """Go on in the triggerer; ``execute_complete`` gets its event.

@@ -163,15 +163,15 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             first = _orig_start_date(self.dag_id, self.task_id, ti.run_id, ti.map_index, first_try)
         return first.timestamp() if first else None
 
-    # Reschedule mode: tasks know nothing of each other but their place among those that are mapped
+    # Reschedule mode: tasks know nothing of each other but their place among those that are mapped, or in the DAG
 
     def _stand_back(self, context: Context, deadline: Deadline) -> None:
-        """Leave the first poke to a later minute, where the mapped sensors before this one use up the quota until then."""
+        """Leave the first poke to a later minute, where the sensors before this one use up the quota until then."""
         stands_back = self._stands_back(context)
         if not stands_back:
             return
         wait_seconds = min(stands_back, deadline.timeout)
-        self.log.info("More mapped sensors than one minute's quota has calls for; first poke in %.0f s", wait_seconds)
+        self.log.info("More sensors than one minute's quota has calls for; first poke in %.0f s", wait_seconds)
         raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
 
     def _stands_back(self, context: Context) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
+    DAG,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -49,10 +50,10 @@ QUOTA = refusal(429, Retry_After="40")
 
 
 def sensor(**options: Any) -> ReportJobStatusSensor:
-    arguments = {"report_id": REPORT_ID, "poke_interval": 20, "timeout": 120, **options}
+    arguments = {"task_id": "wait", "report_id": REPORT_ID, "poke_interval": 20, "timeout": 120, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ReportJobStatusSensor(task_id="wait", **arguments)
+        return ReportJobStatusSensor(**arguments)
 
 
 def run(time: VirtualTime, **options: Any) -> Run:
@@ -287,6 +288,36 @@ def test_only_a_sensor_beyond_a_minutes_quota_stands_back(
     task.context["ti"] = mapped(index)
     task.result()
     assert criteo.polls[0][0] - began == first_poke
+
+
+def test_a_dags_own_sensors_spread_as_mapped_ones_do(criteo: ScriptedCriteo, time: VirtualTime) -> None:
+    def stands_back(dag: DAG, task_id: str) -> float:
+        try:
+            dag.get_task(task_id).execute({"ti": TaskInstance()})
+        except AirflowRescheduleException as again:
+            return again.reschedule_date.timestamp() - time.now()
+        return 0.0
+
+    with DAG("side_by_side", schedule=None) as dag:
+        sensors = [sensor(task_id=f"wait_{number}", timeout=3600) for number in range(101)]
+        sensor(task_id="of_another_connection", timeout=3600, criteo_conn_id="another")
+    assert [stands_back(dag, f"wait_{number}") for number in (0, 39, 40, 100)] == [0, 0, 60, 150]
+    assert len(criteo.polls) == 2
+
+    # Those before and after it do not start with it.
+    sensors[0] >> sensors[40] >> sensors[1:40]
+    assert stands_back(dag, "wait_40") == 0
+
+
+def test_a_loops_deferrable_sensors_leave_their_first_poke_to_the_queue_as_well(
+    criteo: ScriptedCriteo, time: VirtualTime
+) -> None:
+    with DAG("side_by_side", schedule=None) as dag:
+        for number in range(41):
+            sensor(task_id=f"wait_{number}", timeout=3600, deferrable=True)
+    with pytest.raises(TaskDeferred):
+        dag.get_task("wait_40").execute({"ti": TaskInstance()})
+    assert not criteo.polls
 
 
 @pytest.mark.parametrize(("index", "pokes"), [(-1, 1), (39, 1), (40, 0), (100, 0)])
