@@ -26,7 +26,7 @@ class Call(Enum):
     POLL = 120.0
 
 
-_OLDEST_CREATE = 1800.0
+_OLDEST_CREATE = 900.0
 """Seconds that a create's wait counts at most: else a night's creates would all go before the first poll, and the first
 files be gone by then. Some are kept for an hour: https://developers.criteo.com/retail-media/docs/account-level-report"""
 

@@ -64,7 +64,7 @@ def test_a_nights_creates_do_not_keep_a_poll_waiting_until_its_file_is_gone(time
         assert sum(create.done() for create in creates) > 100, "a create may wait long, too"
         return time.now() - began
 
-    assert time.run(waited()) < 40 * 60
+    assert time.run(waited()) < 20 * 60
 
 
 def test_workers_of_whose_quota_nothing_is_known_start_half_a_documented_share_apart(time: VirtualTime) -> None:
