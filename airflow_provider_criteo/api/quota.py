@@ -135,6 +135,7 @@ class Pace:
         self._remaining_until = 0.0
         self._closed_until = 0.0
         self._clean_since = 0.0
+        self._is_used_up = False
         self._refusals = 0
         self._calls: deque[float] = deque()
         self._in_flight = 0
@@ -198,11 +199,13 @@ class Pace:
     def _wait(self, allowed: int | None, expected: int = 0) -> float:
         now = self._clock()
         self._forget_old_calls()
+        self._grow()
         wait = max(0.0, self._closed_until - now)
         if self._remaining is not None and now < self._remaining_until and self._remaining <= self._in_flight:
             wait = max(wait, self._remaining_until - now)
         if allowed is not None:
             excess = len(self._calls) + self._in_flight + expected - allowed
+            self._is_used_up = self._is_used_up or excess >= 0
             if 0 <= excess < len(self._calls):
                 wait = max(wait, self._calls[excess] + self._window - now)
             elif excess >= 0:
@@ -281,6 +284,7 @@ class Pace:
         now = self._clock()
         if self._share is None or self._limit is None or now < self._clean_since + self._window:
             return
-        if len(self._calls) >= self._share:
-            self._share = min(self._limit, self._share + max(1, self._limit // 20))
+        if self._is_used_up:
+            self._share = min(self._limit, self._share + max(1, self._limit // 40))
+        self._is_used_up = False
         self._clean_since = now
