@@ -9,10 +9,11 @@ from __future__ import annotations
 import html
 import json as jsonlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
@@ -44,7 +45,7 @@ from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.report_type import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
-_LONGEST_BODY_READ = 64 * 1024
+LONGEST_BODY_READ = 64 * 1024
 _STATUS_OF_TYPE = {"quota": 429, "availability": 503, "authentication": 401}
 """A problem's type wins over the HTTP status where the two differ."""
 _STATUS_OF_TYPE_ON_SUCCESS = {**_STATUS_OF_TYPE, "access-control": 403, "authorization": 403, "unknown": 500}
@@ -63,7 +64,23 @@ MAY_EXIST = (
     "request for a while."
 )
 
+_SHORTEST_SECRET = 5
+"""As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
+
 Redact = Callable[[str], str]
+
+
+def without(secrets: Iterable[str]) -> Redact:
+    """Takes secrets out of a text: as they are, and as they stand in a URL or a form."""
+    forms = {
+        form
+        for secret in secrets
+        if len(secret) >= _SHORTEST_SECRET
+        for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+    }
+    longest_first = sorted(forms, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+    return lambda text: pattern.sub("***", text)
 
 
 def redacted(value: Any, redact: Redact) -> Any:
@@ -132,7 +149,7 @@ class Answer:
     def _excerpt(self) -> Iterator[Problem]:
         """The words of a body whose shape is not known."""
         # Cut after it is redacted: a part of a secret is not recognized.
-        text = one_line(_words(self.redact(self.body.decode(errors="replace"))[:_LONGEST_BODY_READ]))
+        text = one_line(_words(self.redact(self.body.decode(errors="replace"))[:LONGEST_BODY_READ]))
         if text:
             yield Problem(detail=shortened(text, _LONGEST_EXCERPT))
 

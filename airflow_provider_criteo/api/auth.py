@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 import threading
 import time
 from collections import deque
@@ -17,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import http
-from airflow_provider_criteo.api.answers import Answer, Redact, error_of_status
+from airflow_provider_criteo.api.answers import Answer, Redact, error_of_status, without
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
@@ -44,8 +43,6 @@ _LONGEST_LEAD = 60.0
 _CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
 _READS_OF_A_REFUSED_TOKEN = 3
-_SHORTEST_SECRET = 5
-"""As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
 _CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
 _NOT_CRITEO = "this is not the answer of Criteo's token endpoint"
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
@@ -107,7 +104,7 @@ class TokenSource:
         self._token: str | None = None
         self._renew_at = 0.0
         self._seen: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
-        self._secrets = self._pattern()
+        self._without_secrets = self._redaction()
 
     def token(self, fetch: TokenFetch, rejected: str | None = None) -> str:
         """A token to send now.
@@ -127,24 +124,15 @@ class TokenSource:
 
     def redact(self, text: str) -> str:
         """The text without this application's secrets and tokens, in case Criteo echoes one."""
-        return self._secrets.sub("***", text)
+        return self._without_secrets(text)
 
     def _remember(self, secret: str) -> None:
         self._seen.append(secret)
-        self._secrets = self._pattern()
+        self._without_secrets = self._redaction()
 
-    def _pattern(self) -> re.Pattern[str]:
-        refresh_tokens = {self._credentials.refresh_token or "", self._refresh_token or ""}
-        kept = {self._credentials.client_secret, *refresh_tokens, *self._seen}
-        # As it is, and as it stands in a URL or a form.
-        forms = {
-            form
-            for secret in kept
-            if len(secret) >= _SHORTEST_SECRET
-            for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
-        }
-        longest_first = sorted(forms, key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+    def _redaction(self) -> Redact:
+        refresh_tokens = (self._credentials.refresh_token or "", self._refresh_token or "")
+        return without([self._credentials.client_secret, *refresh_tokens, *self._seen])
 
     def _renew(self, fetch: TokenFetch) -> str:
         self._token = None

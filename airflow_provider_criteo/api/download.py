@@ -13,7 +13,7 @@ from typing import IO
 
 import requests
 
-from airflow_provider_criteo.api.answers import Answer, redacted
+from airflow_provider_criteo.api.answers import LONGEST_BODY_READ, Answer, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
 from airflow_provider_criteo.api.models import (
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 _SECONDS_BETWEEN_PROGRESS = 15.0
 _LARGEST_LIST_OF_ERRORS = 8 * 1024 * 1024
-_LONGEST_PAGE = 64 * 1024
 _HEAD_BYTES = 256
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}
@@ -179,7 +178,7 @@ class _Download:
 
     def _words(self) -> tuple[Problem, ...]:
         self._file.seek(0)
-        return Answer(200, {}, self._file.read(_LONGEST_PAGE), self._redact).problems_of_error
+        return Answer(200, {}, self._file.read(LONGEST_BODY_READ), self._redact).problems_of_error
 
     def _not_the_report(self, reason: str, said: tuple[Problem, ...] = ()) -> TransientError:
         return TransientError(200, said, self._request, reason=reason)

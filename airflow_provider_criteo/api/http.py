@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
 
 from airflow_provider_criteo import __version__
-from airflow_provider_criteo.api.answers import Answer, Redact
+from airflow_provider_criteo.api.answers import Answer, Redact, without
 from airflow_provider_criteo.api.exceptions import InvalidInputError, TransientError
 from airflow_provider_criteo.api.models import one_line, shortened
 
 DEFAULT_BASE_URL = "https://api.criteo.com"
 _LARGEST_REPLY = 32 * 1024 * 1024
 _MOST_REDIRECTS = 5
-_SHORTEST_VALUE = 5
-"""Taking shorter ones of a URL out of a text leaves nothing that can be read."""
 _CHECK_NETWORK = (
     "check the host and the port of the connection, the proxy and the firewall; else let the task retry. "
     "https://status.criteo.com tells of outages."
@@ -160,10 +157,8 @@ def _host(url: str, redact: Redact) -> str:
 
 def _without_query(url: str, redact: Redact) -> Redact:
     """Takes the values of a URL's query, too, out of a text: a storage repeats a signature that it refuses."""
-    values = {value for _, value in parse_qsl(urlsplit(url).query) if len(value) >= _SHORTEST_VALUE}
-    kept = sorted(values | {quote(value, safe="") for value in values}, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, kept)) or r"(?!)")
-    return lambda text: pattern.sub("***", redact(text))
+    without_values = without(value for _, value in parse_qsl(urlsplit(url).query))
+    return lambda text: without_values(redact(text))
 
 
 def read(response: requests.Response, request: str, timeout: tuple[float, float], redact: Redact) -> Answer:

@@ -384,9 +384,12 @@ def test_a_signed_link_that_is_dead_is_asked_for_again_through_criteo(dead: byte
             assert len(server.requests) == 2
 
 
-def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(destination: Path) -> None:
-    said = b"<?xml version='1.0'?><Error><Message>Request has expired</Message><Signature>ab+cd/ef</Signature></Error>"
-    with RawServer(http(403, said)) as store:
+@pytest.mark.parametrize("signature", ["ab+cd/ef", "ab%2Bcd%2Fef", "ab%2bcd%2fef"])
+def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(signature: str, destination: Path) -> None:
+    said = (
+        f"<?xml version='1.0'?><Error><Message>Request has expired</Message><Signature>{signature}</Signature></Error>"
+    )
+    with RawServer(http(403, said.encode())) as store:
         elsewhere = store.url.replace("localhost", "127.0.0.1") + "/signed?signature=ab%2Bcd%2Fef&x=1"
         with RawServer(http(302, Location=elsewhere)) as server, pytest.raises(TransientError) as raised:
             downloaded(server, destination)
