@@ -114,11 +114,13 @@ class WaitsForReportJob(CriteoBaseOperator):
             return 0
         this: Any = dag.get_task(self.task_id)
         never_together = this.get_flat_relative_ids(upstream=True) | this.get_flat_relative_ids(upstream=False)
-        alike: list[Any] = [task for task in dag.tasks if type(task) is type(this)]
+        tasks: list[Any] = dag.tasks
         together = [
             task.task_id
-            for task in alike
-            if task.criteo_conn_id == this.criteo_conn_id and task.task_id not in never_together
+            for task in tasks
+            if type(task) is type(this)
+            and task.criteo_conn_id == this.criteo_conn_id
+            and task.task_id not in never_together
         ]
         return together.index(self.task_id)
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
@@ -93,14 +93,16 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             first_poked_at = self._first_poked_at(context)
             deadline = Deadline.of(self, first_poked_at)
             if self.deferrable and self._minutes_of_quota_before(context):
-                self._defer(required_report_id(self.report_id), 0.0, deadline)
+                # Its poke would be refused.
+                self.defer_until_done(required_report_id(self.report_id), 0.0, deadline, **self._backoff)
             if first_poked_at is None:
                 self._stand_back(context, deadline)
             wait = self._wait(context, deadline, first_poked_at)
             while wait_seconds := self._poked(wait, deadline):
                 if self.deferrable:
                     called_at = CLOCK.now() if wait.job is not None else None
-                    self._defer(wait.report_id, wait_seconds, deadline, called_at)
+                    options = {"called_at": called_at, **self._backoff}
+                    self.defer_until_done(wait.report_id, wait_seconds, deadline, **options)
                 elif self.reschedule and not wait.is_in_doubt:
                     raise AirflowRescheduleException(datetime.fromtimestamp(CLOCK.now() + wait_seconds, timezone.utc))
                 else:
@@ -207,15 +209,6 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             raise
 
     # Deferrable
-
-    def _defer(
-        self, report_id: str, wait_seconds: float, deadline: Deadline, called_at: float | None = None
-    ) -> NoReturn:
-        """Go on in the triggerer; a mapped sensor beyond one minute's quota at once, as its poke would be refused.
-
-        :param called_at: when the job was asked about here, epoch seconds, where it was.
-        """
-        self.defer_until_done(report_id, wait_seconds, deadline, called_at=called_at, **self._backoff)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""
