@@ -236,7 +236,6 @@ class Pace:
         self._count()
         if rate is not None and rate.remaining is not None and rate.reset_in is not None:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
-        self._grow()
 
     def _count(self, seconds_ago: float = 0.0) -> None:
         self._forget_old_calls()
