@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.report_type import (
-    API_VERSIONS,
     CHANNELS,
     CURRENT_VERSION,
     EXPERIMENTAL_VERSION,
@@ -26,12 +25,10 @@ from airflow_provider_criteo.api.report_type import (
 )
 
 __all__ = (
-    "API_VERSIONS",
     "DEFAULT_REPORT_TYPE",
     "DOCS",
     "REPORT_TYPES",
     "ReportType",
-    "choices",
     "get_report_type",
     "rows",
 )

@@ -33,7 +33,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
     """Create a report job, wait for it and download its file.
 
     With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up quota: two worker
-    starts in all. Else the worker waits. On Airflow 3.3 and later a retry takes up the job of an earlier try.
+    starts, and one more for each wait before the create. Else the worker waits. On Airflow 3.3 and later a retry takes up the job of an earlier try.
 
     :param attributes: what to report (templated), as in ``CreateReportJobOperator``.
     :param destination: an absolute path, or any URL that Airflow's ``ObjectStoragePath`` takes (templated).
@@ -125,7 +125,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
     @property
     def quota_wait(self) -> float | None:
-        """A deferrable task never sleeps on a worker for the quota."""
+        """A deferrable task goes to the queue instead; it downloads many parts without this."""
         return 0.0 if self.deferrable else None
 
     def _export(self, context: Context, deadline: Deadline, *, had_turn: bool = False) -> str:
@@ -190,7 +190,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
     # Deferrable
 
     def _is_beyond_first_window(self, context: Context) -> bool:
-        """Whether one window of the quota has no call for so many mapped tasks: then a try would be refused.
+        """Whether one window of the quota has no call for so many tasks before it: then a try would be refused.
 
         A pool of the user's own is taken for the bound of what is under way at once, as ``docs/scaling.md`` advises.
         """

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from airflow_provider_criteo.api import reports, specification
-from airflow_provider_criteo.api.reports import ReportType
+from airflow_provider_criteo.api.report_type import API_VERSIONS, ReportType
 from airflow_provider_criteo.api.specification import JSON_TYPE, operation
 from airflow_provider_criteo.sandbox.routes import ACCOUNT_PATHS
 
@@ -24,7 +24,7 @@ def openapi() -> dict[str, Any]:
                     described, download=template == row.output_path, row=row
                 )
     for template in ACCOUNT_PATHS:
-        for version in reports.API_VERSIONS:
+        for version in API_VERSIONS:
             found = operation("get", template, version)
             if found:
                 paths.setdefault(found[0], {})["get"] = _with_errors(found[1])

@@ -14,7 +14,8 @@ from typing import Any
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.dictionary import known_type, of_report_type
 from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
-from airflow_provider_criteo.api.reports import choices, get_report_type
+from airflow_provider_criteo.api.report_type import choices
+from airflow_provider_criteo.api.reports import get_report_type
 
 COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("zstd", "snappy", "gzip", "none"),
