@@ -26,6 +26,8 @@ from airflow_provider_criteo.utils.report_table import SPLIT
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_criteo.hooks.criteo import CriteoHook
+
 MOST_PARTS = 64
 _WHOLE = ""
 
@@ -54,6 +56,10 @@ class Exports(Protocol):
     @property
     def log(self) -> Any:
         """The task's log."""
+
+    @property
+    def hook(self) -> CriteoHook:
+        """The task's hook."""
 
     @property
     def quota_wait(self) -> float | None:
@@ -290,7 +296,8 @@ class PartsOfReport:
             self._may_download = True
             self._task.defer_to_queue("download", self._deadline, calls=len(jobs), **self._state())
         # After a refusal those that came have to come again: of more than a window has calls for, all might never come.
-        quota_wait = self._task.quota_wait if len(jobs) <= CALLS_PER_MINUTE_OF_AN_ACCOUNT else None
+        most = min(self._task.hook.settings.quota, CALLS_PER_MINUTE_OF_AN_ACCOUNT)
+        quota_wait = self._task.quota_wait if len(jobs) <= most else None
         try:
             return self._task.download_parts(self._context, jobs, quota_wait, self._parts.attributes)
         except RateLimitError as error:

@@ -262,6 +262,19 @@ def test_a_quota_that_is_used_up_at_the_downloads_holds_no_worker(
     assert len(rows(tmp_path / "table.parquet")) == 4 * days
 
 
+def test_more_parts_than_the_connection_has_calls_for_do_not_come_again_and_again(
+    sandbox: Sandbox, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(CLOCK, "sleep", slept.append)
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection(calls_per_minute=3))
+    sandbox.fault("download", "http-429-limit-and-reset", times=1, after=3)
+    run(deferrable=True).result()
+    assert slept
+    assert len(sandbox.journal("download")) == 4 + 1
+    assert len(rows(tmp_path / "table.parquet")) == 40
+
+
 def test_the_queue_is_told_of_each_create_without_a_turn(sandbox: Sandbox, run: Any) -> None:
     task = run(deferrable=True)
     task.result()
