@@ -24,7 +24,8 @@ from airflow_provider_criteo.api.tables.writers import open_writer
 log = logging.getLogger(__name__)
 
 ROW_GROUP_ROWS = 100_000
-ROW_GROUP_BYTES = 48 * 1024 * 1024
+ROW_GROUP_BYTES = 32 * 1024 * 1024
+_BATCH_BYTES = 4 * 1024 * 1024
 # Not more: the rows of a buffer are looked at several times, and fit the processor's cache.
 _JSON_BUFFER = 256 * 1024
 _CSV_BLOCK = 1024 * 1024
@@ -161,7 +162,7 @@ def row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator
     """The batches in tables of a row group's size."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in batches:
+    for batch in _joined(batches, schema):
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
         del batch  # or it would stay while its table is used
@@ -170,6 +171,21 @@ def row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator
             rows = size = 0
     if held:
         yield _drained(held, schema)
+
+
+def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Fewer, larger batches: where columns are many and rows few, there is more about the values than there are values."""
+    held: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        del batch  # or it would stay while what it is part of is used
+        if size >= _BATCH_BYTES:
+            yield from _drained(held, schema).combine_chunks().to_batches()
+            size = 0
+    if held:
+        yield from _drained(held, schema).combine_chunks().to_batches()
 
 
 def _drained(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
