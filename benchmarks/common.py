@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, tables, a sandbox in a process of its own."""
+"""What the benchmarks share: the machine, figures, tables, measuring in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import json
 import os
 import platform
 import resource
-import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import requests
-
-from airflow_provider_criteo.api.reports import get_report_type
-from airflow_provider_criteo.sandbox import SandboxControl
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".airflow" / "bench"
@@ -72,8 +67,8 @@ def machine() -> str:
     """What this ran on, in a few words."""
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores of {_cpu()}, {_memory()} of memory, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, Airflow {_airflow()}, "
-        f"requests {requests.__version__}; load average at the start {os.getloadavg()[0]:.1f}"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, Airflow {version('apache-airflow')}, "
+        f"requests {version('requests')}; load average at the start {os.getloadavg()[0]:.1f}"
     )
 
 
@@ -87,12 +82,6 @@ def _cpu() -> str:
 
 def _memory() -> str:
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-
-
-def _airflow() -> str:
-    from importlib.metadata import version
-
-    return version("apache-airflow")
 
 
 def heading(text: str) -> None:
@@ -123,51 +112,6 @@ def run_alone(benchmark: Any) -> None:
     """What ``python -m benchmarks.NAME`` does."""
     print(machine())
     sys.exit(not summary(benchmark()))
-
-
-class SandboxProcess(SandboxControl):
-    """A sandbox in a process of its own, so that it computes on another core.
-
-    :param settings: of the sandbox.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        options = [
-            part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", json.dumps(value))
-        ]
-        command = [sys.executable, "-m", "airflow_provider_criteo.sandbox", "--port", "0", *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
-        assert self._process.stdout is not None
-        exported = next(line for line in self._process.stdout if line.startswith("export "))
-        self.connection = shlex.split(exported)[1].partition("=")[2]
-        fields = json.loads(self.connection)
-        self.client_id, self.client_secret = fields["login"], fields["password"]
-        super().__init__(fields["host"])
-
-    def __enter__(self) -> SandboxProcess:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def token(self) -> str:
-        """A token that the measured code does not know."""
-        form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
-        token: str = requests.post(f"{self.url}/oauth2/token", data=form, timeout=30).json()["access_token"]
-        return token
-
-    def create_jobs(self, count: int) -> list[str]:
-        """Make jobs outside the quota; their ids."""
-        row = get_report_type("mpo-realtime")
-        with requests.Session() as session:
-            session.headers["Authorization"] = f"Bearer {self.token()}"
-            for number in range(count):
-                attributes = {"advertiserIds": [str(number)], "lookbackWindow": 60}
-                body = {"data": {"type": row.resource_type, "attributes": attributes}}
-                reply = session.post(self.url + row.create_url(row.version(None)), json=body, timeout=30)
-                reply.raise_for_status()
-        return [job["report_id"] for job in self.jobs()]
 
 
 def child(module: str, *arguments: str, timeout: float = 3600, **variables: str) -> Any:

@@ -18,7 +18,8 @@ import threading
 from pathlib import Path
 
 from airflow_provider_criteo.api.reports import get_report_type
-from benchmarks.common import Figure, SandboxProcess, child, heading, resident, run_alone, stopwatch, table, tell
+from benchmarks.common import Figure, child, heading, resident, run_alone, stopwatch, table, tell
+from benchmarks.sandbox_process import SandboxProcess
 
 GIB = 2**30
 MIB = 2**20

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Figure, SandboxProcess, heading, run_alone, table
+from benchmarks.common import Figure, heading, run_alone, table
+from benchmarks.sandbox_process import SandboxProcess
 from dev.airflow_stack import AirflowStack
 
 DAGS = Path(__file__).parent / "dags_pipeline"

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_criteo.api.quota import MINUTE
-from benchmarks.common import Figure, SandboxProcess, child, heading, run_alone, table, tell
+from benchmarks.common import Figure, child, heading, run_alone, table, tell
+from benchmarks.sandbox_process import SandboxProcess
 
 POLL_INTERVAL = 5.0
 WORKERS = 16

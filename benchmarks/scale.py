@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from benchmarks.common import Figure, SandboxProcess, child, heading, resident, run_alone, table, tell
+from benchmarks.common import Figure, child, heading, resident, run_alone, table, tell
+from benchmarks.sandbox_process import SandboxProcess
 
 TRIGGERS = 1000
 SECONDS = 60.0
