@@ -43,6 +43,17 @@ def parse_attributes(value: object) -> dict[str, Any]:
     return dict(value)
 
 
+def names_in(value: object) -> list[str]:
+    """The names in an attribute such as ``metrics``: a list of them, or one."""
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    return [name for name in listed if isinstance(name, str)]
+
+
+def dimensions_of(attributes: Attributes) -> list[str]:
+    """The dimensions that a request names; ``audience-performance`` has one, as ``dimension``."""
+    return names_in(attributes.get("dimensions")) or names_in(attributes.get("dimension"))
+
+
 def plain(value: Any) -> Any:
     """A value with every mapping in it as a dict, and every enum's member as its value.
 

@@ -20,7 +20,7 @@ def _data() -> dict[str, Any]:
 
 
 def of_report_type(section: str, report_type: str) -> Any:
-    """What a section says of a report type: ``defaults``, ``added``, ``renames``, ``exceptions``, ``output_only``."""
+    """What a section says of a report type: ``default_metrics``, ``added``, ``renames``, ``exceptions``, ``output_only``."""
     return _data()[section].get(report_type, {})
 
 

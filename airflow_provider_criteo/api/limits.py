@@ -13,6 +13,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from airflow_provider_criteo.api.attributes import dimensions_of
+
 
 @dataclass(frozen=True)
 class IdLimit:
@@ -70,6 +72,15 @@ class Limits:
                 "ids": tuple(IdLimit(path, **limit) for path, limit in data["ids"].items()),
             }
         )
+
+    def dimensions(self, attributes: Mapping[str, Any]) -> list[str]:
+        """The dimensions that tell the rows of a request apart: those asked for, else those that come unasked.
+
+        :param attributes: of the request.
+        """
+        if attributes.get("reportType") in self.templates_without_dimensions:
+            return []
+        return dimensions_of(attributes) or list(self.default_dimensions)
 
     def earliest(self, today: date) -> date:
         """The first day that can be asked for today."""

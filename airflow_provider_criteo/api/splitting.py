@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timezone
 from itertools import product
 from typing import Any
 
-from airflow_provider_criteo.api.attributes import Attributes, parse_attributes
+from airflow_provider_criteo.api.attributes import Attributes, names_in, parse_attributes
 from airflow_provider_criteo.api.dates import first_and_last_day, moved, named_date
 from airflow_provider_criteo.api.dictionary import additivity
 from airflow_provider_criteo.api.exceptions import InvalidInputError
@@ -242,9 +242,7 @@ class _Request:
         return _WEEK if self._has(*self.limits.week_dimensions) else None
 
     def _has(self, *dimensions: str | None) -> bool:
-        if self.attributes.get("reportType") in self.limits.templates_without_dimensions:
-            return False
-        names = {name.lower() for name in _names(self.attributes.get("dimensions")) or self.limits.default_dimensions}
+        names = {name.lower() for name in self.limits.dimensions(self.attributes)}
         return any(dimension.lower() in names for dimension in dimensions if dimension)
 
     @property
@@ -287,7 +285,7 @@ class _Request:
     def _refusal(
         self, field: str, what: str, count: int, most: int, own: int | None, dimension: str | None
     ) -> InvalidInputError:
-        sole = [name for name in _names(self.attributes.get("metrics")) if additivity(name) not in (None, "sum")]
+        sole = [name for name in names_in(self.attributes.get("metrics")) if additivity(name) not in (None, "sum")]
         unadded = f", which {', '.join(sole[:_SHOWN_METRICS])} cannot be" if sole else ""
         remedy = f"add the dimension {dimension}" if dimension else f"{self.report_type} has none that does"
         apart = " a task, named by extra_columns" if what == "day" and not dimension else ""
@@ -305,11 +303,6 @@ def _require_positive(name: str, value: object) -> None:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' if count > 1 else ''}"
-
-
-def _names(value: object) -> list[str]:
-    values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    return [name for name in values if isinstance(name, str)]
 
 
 def _least(*values: int | None) -> int | None:

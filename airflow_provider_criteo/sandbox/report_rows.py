@@ -19,6 +19,8 @@ from typing import Any
 from zlib import crc32
 
 from airflow_provider_criteo.api import dictionary
+from airflow_provider_criteo.api.attributes import names_in
+from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
 
@@ -99,10 +101,12 @@ def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) 
     if family.columns:
         fixed = [_column(name, row.id, periods) for name in family.columns]
         return [replace(column, is_metric=column.type.startswith(("int", "float", "decimal"))) for column in fixed]
-    usual = dictionary.of_report_type("defaults", row.id)
-    dimensions = _names(attributes.get("dimensions")) or _names([attributes.get("dimension")])
-    dimensions = dimensions or usual.get("dimensions") or list(family.dimensions)
-    metrics = _names(attributes.get("metrics")) or usual.get("metrics") or list(family.metrics)
+    dimensions = limits_of(row.id).dimensions(attributes) or list(family.dimensions)
+    metrics = (
+        names_in(attributes.get("metrics"))
+        or dictionary.of_report_type("default_metrics", row.id)
+        or list(family.metrics)
+    )
     if "aggregationLevel" in attributes:
         periods = _INSIGHT_PERIODS
         level = "sku" if attributes["aggregationLevel"] == "sku" else "brand"
@@ -123,10 +127,6 @@ def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) 
 def _column(name: str, report_type: str, periods: dict[str, str], *, is_metric: bool = False) -> Column:
     period = None if is_metric else periods.get(name.lower())
     return Column(name, dictionary.known_type(name, report_type) or "string", is_metric, period)
-
-
-def _names(value: Any) -> list[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_criteo.api import dictionary
+from airflow_provider_criteo.api.attributes import dimensions_of, names_in
 from airflow_provider_criteo.api.dictionary import known_type, of_report_type
 from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
+from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.report_type import choices
 from airflow_provider_criteo.api.reports import get_report_type
 
@@ -158,18 +160,14 @@ def expected_columns(report_type: str, attributes: Mapping[str, Any]) -> list[st
 
     :param attributes: of the create; dimensions come before metrics, each in the order asked for.
     """
-    defaults = of_report_type("defaults", report_type)
-    dimensions = _names(attributes.get("dimensions")) or _names(attributes.get("dimension"))
-    metrics = _names(attributes.get("metrics")) or defaults.get("metrics", [])
-    names = [*(dimensions or defaults.get("dimensions") or _fixed_columns(report_type)), *metrics]
+    asked = dimensions_of(attributes)
+    metrics = names_in(attributes.get("metrics")) or list(of_report_type("default_metrics", report_type))
+    # Without metrics, the dimensions that come unasked are not all of the columns.
+    dimensions = limits_of(report_type).dimensions(attributes) if asked or metrics else []
+    names = [*(dimensions or _fixed_columns(report_type)), *metrics]
     if dictionary.is_camel_case(report_type):
         names = [name[:1].lower() + name[1:] for name in names]
     return list(dict.fromkeys([*names, *of_report_type("added", report_type)])) if names else []
-
-
-def _names(value: object) -> list[str]:
-    listed = [value] if isinstance(value, str) else value
-    return [name for name in listed if isinstance(name, str)] if isinstance(listed, (list, tuple)) else []
 
 
 def _fixed_columns(report_type: str) -> list[str]:

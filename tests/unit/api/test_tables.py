@@ -35,6 +35,7 @@ from airflow_provider_criteo.api.tables import (
     read_report,
     report_days,
 )
+from airflow_provider_criteo.api.tables.conversion import row_groups
 from tests.support.report_files import JSON_SHAPES, SHAPES
 
 BUFFERS = (512 * 1024, 4 * 1024, 777)
@@ -397,6 +398,27 @@ def test_a_request_that_names_no_columns_leaves_an_empty_day_without_any() -> No
 def test_defaults_are_expected_where_a_request_names_no_columns() -> None:
     assert expected_columns("mpo-realtime", {})[-3:] == ["clicks", "displays", "cost"]
     assert expected_columns("mpo-realtime", {"metrics": ["Clicks"]})[-2:] == ["day", "clicks"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"metrics": ["clicks"]}, ["date", "campaignId", "clicks"]),
+        ({"metrics": ["clicks"], "dimensions": ["hour"]}, ["hour", "clicks"]),
+        ({"metrics": ["clicks"], "dimensions": ["hour"], "reportType": "capout"}, ["clicks"]),
+        ({"reportType": "summary"}, []),
+    ],
+)
+def test_an_empty_day_has_the_dimensions_that_come_unasked(asked: dict[str, Any], expected: list[str]) -> None:
+    assert expected_columns("rm-campaigns", asked) == expected
+
+
+def test_many_columns_of_few_rows_are_held_in_few_pieces() -> None:
+    schema = pa.schema([(f"c{place}", pa.int64()) for place in range(257)])
+    batch = pa.RecordBatch.from_arrays([pa.array(range(60)) for _ in schema], schema=schema)
+    groups = list(row_groups(iter([batch] * 400), schema))
+    assert sum(group.num_rows for group in groups) == 400 * 60
+    assert max(group.column(0).num_chunks for group in groups) <= 10
 
 
 def test_field_metadata_tells_what_adds_up() -> None:

@@ -180,7 +180,7 @@ def test_money_has_as_many_digits_as_criteos():
 @pytest.mark.parametrize(
     ("report_type", "header", "line"),
     [
-        ("rm-campaigns", '"date","campaignId","campaignName","impressions","clicks","spend"', r"[\d-]+,\d+,.*"),
+        ("rm-campaigns", '"date","campaignId","impressions","clicks","spend"', r"[\d-]+,\d+,.*"),
         (
             "mpo-realtime",
             '"advertiserId","campaignId","sellerId","productId","day","clicks","displays","cost"',
@@ -236,7 +236,7 @@ def test_csv_has_the_same_rows_as_json():
         ("rm-campaigns", {"format": "json"}, None, "[]"),
         ("rm-campaigns", {"format": "json-newline"}, None, ""),
         ("rm-catalog", {}, None, ""),
-        ("rm-campaigns", {"format": "csv"}, None, '"date","campaignId","campaignName","impressions","clicks","spend"\n'),
+        ("rm-campaigns", {"format": "csv"}, None, '"date","campaignId","impressions","clicks","spend"\n'),
         (
             "rm-share-of-voice",
             {"format": "json-compact"},

@@ -299,7 +299,7 @@ def test_each_format_of_a_report(caller, sandbox):
     }
     assert len(bodies["json"].json()) == 10
     assert bodies["json-compact"].json()["rows"] == len(bodies["json-compact"].json()["data"]) == 10
-    assert [len(json.loads(line)) for line in bodies["json-newline"].text.splitlines()] == [6] * 10
+    assert [len(json.loads(line)) for line in bodies["json-newline"].text.splitlines()] == [5] * 10
     assert len(bodies["csv"].text.splitlines()) == 11
 
 
