@@ -265,8 +265,6 @@ class PartsOfReport:
         try:
             self._parts.jobs[name] = self._task.created_job(self._context, self._task.quota_wait, attributes, name)
         except RateLimitError as error:
-            if not self._task.deferrable:
-                raise
             self._task.defer_to_queue("create", self._deadline, error, **self._state())
         if not self._in_turn:
             self._called_at, self._calls_made = CLOCK.now(), self._calls_made + 1
@@ -301,8 +299,6 @@ class PartsOfReport:
         try:
             return self._task.download_parts(self._context, jobs, quota_wait, self._parts.attributes)
         except RateLimitError as error:
-            if not self._task.deferrable:
-                raise
             self._task.defer_to_queue("download", self._deadline, error, calls=len(jobs), **self._state())
 
     def _state(self) -> dict[str, Any]:

@@ -14,13 +14,12 @@ from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE
-from airflow_provider_criteo.exceptions import RateLimitError as QuotaError
-from airflow_provider_criteo.exceptions import as_task_exceptions, error_from_json
+from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline, job_of
+from airflow_provider_criteo.utils.deadline import Deadline, job_of, turn_of
 from airflow_provider_criteo.utils.report_table import SPLIT
 
 if TYPE_CHECKING:
@@ -90,13 +89,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on with the call whose turn in the quota's queue has come."""
-        event = event or {}
-        carried = event.get("carried") or {}
+        carried = turn_of(event)
         deadline = Deadline.from_json(carried.get("deadline")) or Deadline.of(self)
-        if event.get("outcome") == "refused":
-            raise error_from_json(event["error"])
-        if event.get("outcome") == "timeout":
-            raise QuotaError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
         with closing(self.hook):
             if carried.get("parts"):
                 return PartsOfReport.carried(self, context, carried).table()
@@ -132,8 +126,6 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         try:
             job = self.created_job(context, self.quota_wait)
         except RateLimitError as error:
-            if not self.deferrable:
-                raise
             self.defer_to_queue("create", deadline, error)
         called_at = None if had_turn else CLOCK.now()
         return self._downloaded(context, self.waited_for(job, deadline, called_at), deadline)
@@ -144,8 +136,6 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         try:
             return self.download(context, job.report_id, job, self.quota_wait, self._asked(context))
         except RateLimitError as error:
-            if not self.deferrable:
-                raise
             self.defer_to_queue("download", deadline, error, job=job.to_json())
 
     def waited_for(
@@ -209,7 +199,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         """Wait for the turn of a call, or of several, without a worker.
 
         :param call: ``"create"`` or ``"download"``.
-        :param error: what Criteo said when it refused the call.
+        :param error: what Criteo said when it refused the call; raised where there is no waiting without a worker.
         :param beyond_first_window: whether it was not tried, as a window's tasks before this one try without a turn.
         :param calls: how many calls are to be made then.
         :param carried: what the task goes on with, beside the deadline.
@@ -218,7 +208,7 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
 
         now = CLOCK.now()
         reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
-        if error is not None and now + reset_in >= deadline.end:
+        if error is not None and (not self.deferrable or now + reset_in >= deadline.end):
             raise error
         told = error.reason if error is not None else "more calls than may be made at once"
         self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)

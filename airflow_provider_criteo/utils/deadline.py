@@ -12,7 +12,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
 from airflow_provider_criteo.api.models import ReportJob
-from airflow_provider_criteo.exceptions import error_from_json
+from airflow_provider_criteo.exceptions import RateLimitError, error_from_json
 from airflow_provider_criteo.utils.clock import CLOCK
 
 TRIGGERER_MARGIN = 180.0
@@ -90,12 +90,40 @@ def job_of(event: dict[str, Any] | None) -> ReportJob:
     if known.get("outcome") == "timeout":
         message = known.get("message") or "The report job has not ended in time."
         raise _timed_out(message, bool(known.get("of_execution")))
-    if known.get("outcome") == "refused" and isinstance(known.get("error"), dict) and known["error"].get("message"):
-        raise error_from_json(known["error"])
+    _raise_refusal(known)
     try:
         job = ReportJob.from_json(known["job"]) if known.get("outcome") == "ended" else None
     except (KeyError, TypeError, ValueError):
         job = None
     if job is None or not job.state.is_terminal:
-        raise AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")
+        raise _not_known(event)
     return job
+
+
+def turn_of(event: dict[str, Any] | None) -> dict[str, Any]:
+    """What a ``QuotaTurnTrigger``'s event gives back to go on with, where a call's turn has come.
+
+    :raises RateLimitError: the event says that it has not come in time.
+    :raises CriteoError: the event says why there can be none.
+    :raises AirflowFailException: the event says nothing that is known.
+    """
+    known = event if isinstance(event, dict) else {}
+    carried = known.get("carried") or {}
+    if known.get("outcome") == "timeout":
+        deadline = Deadline.from_json(carried.get("deadline"))
+        within = f" within {deadline.timeout:g} s" if deadline else ""
+        raise RateLimitError(reason=f"the quota had no call for this task{within}")
+    _raise_refusal(known)
+    if known.get("outcome") != "turn" or not isinstance(carried, dict):
+        raise _not_known(event)
+    return carried
+
+
+def _raise_refusal(event: dict[str, Any]) -> None:
+    error = event.get("error")
+    if event.get("outcome") == "refused" and isinstance(error, dict) and error.get("message"):
+        raise error_from_json(error)
+
+
+def _not_known(event: object) -> AirflowFailException:
+    return AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, RateLimitError, ReportJobFailedError
 from airflow_provider_criteo.sandbox import Sandbox
@@ -238,6 +238,14 @@ def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(
         getattr(task, deferred.value.method_name)({"ti": TaskInstance()}, event=event)
     trigger = again.value.trigger
     assert (trigger.end_time, trigger.due) == (end_time, end_time - 300)
+
+
+@pytest.mark.parametrize("event", [None, {}, "turn", {"outcome": "odd"}, {"outcome": "refused"}], ids=str)
+def test_an_event_that_is_not_known_makes_no_report(criteo: ScriptedCriteo, tmp_path: Path, event: Any) -> None:
+    task = make(tmp_path / "x.csv", deferrable=True)
+    with pytest.raises(AirflowFailException, match="not known"):
+        task.execute_in_turn({"ti": TaskInstance()}, event=event)
+    assert not criteo.creates
 
 
 def test_a_connection_that_is_broken_while_the_task_waits_for_its_turn_is_named(
