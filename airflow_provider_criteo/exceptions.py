@@ -1,8 +1,8 @@
 """The exceptions that tasks end with.
 
-Those that no retry can mend are ``AirflowFailException``; each is also the exception of the same name in
-``api.exceptions``, so that a retry policy or an ``except`` can name either. ``RateLimitError``, ``TransientError``,
-``UnavailableError`` and ``ReportNotReadyError`` are retried as the task's ``retries`` say.
+Those that no retry can mend are ``AirflowFailException``; all others are retried as the task's ``retries`` say, the
+``TableError`` of a file that is no table too. Those of the API client are each also the exception of the same name in
+``api.exceptions``, whose text they have, so that a retry policy or an ``except`` can name either.
 """
 
 from __future__ import annotations

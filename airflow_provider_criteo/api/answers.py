@@ -1,4 +1,4 @@
-"""What Criteo's answers mean: a reply in, its problems, the job in it or the exception out. No socket, no clock.
+"""What Criteo's answers mean: a reply in, its problems, the job in it or the exception out. No socket.
 
 Sources: https://developers.criteo.com/criteo-apis/docs/api-error-codes and the status models of Criteo's OpenAPI
 specifications; where a report type differs, a field of its row says so.
@@ -271,9 +271,8 @@ def error_of_list(answer: Answer) -> CriteoError:
     """The exception that the answer to a call means that is not about a report."""
     if answer.is_success:
         return error_in_success(answer)
-    if answer.meant_status in (404, 410) and not answer.is_markup:
-        reason = "Criteo does not serve this route"
-        return VersionRetiredError(answer.status_code, answer.problems, answer.request, reason=reason)
+    if is_retired_route(answer) and not answer.is_markup:
+        return _retired(answer)
     return error_of_status(answer) or _refusal(answer)
 
 
@@ -310,7 +309,14 @@ def error_for(answer: Answer, row: ReportType, report_id: str = "") -> CriteoErr
         return _refusal(answer)
     if report_id and status in row.lost_job_statuses and not _names_retirement(problems):
         return _lost(row.lost_job_statuses[status], job, answer.request)
-    return _retired(row, answer) if status in (404, 410) else _refusal(answer)
+    if not is_retired_route(answer):
+        return _refusal(answer)
+    return _retired(
+        answer,
+        f"set api_version, on the connection or the operator, to another version that serves {row.id}: "
+        f"{', '.join(row.versions)}"
+        + (" - or mend account_id, which is part of the path." if row.needs_account_id else "."),
+    )
 
 
 def error_of_job_code(job: ReportJob, answer: Answer) -> CriteoError | None:
@@ -368,18 +374,9 @@ def _not_found(job: ReportJob, status: int, request: str) -> ReportJobNotFoundEr
     return ReportJobNotFoundError(status, job.problems, request, reason=reason)
 
 
-def _retired(row: ReportType, answer: Answer) -> VersionRetiredError:
-    return VersionRetiredError(
-        answer.status_code,
-        answer.problems,
-        answer.request,
-        reason="Criteo does not serve this route",
-        advice=(
-            f"set api_version, on the connection or the operator, to another version that serves {row.id}: "
-            f"{', '.join(row.versions)}"
-            + (" - or mend account_id, which is part of the path." if row.needs_account_id else ".")
-        ),
-    )
+def _retired(answer: Answer, advice: str = "") -> VersionRetiredError:
+    reason = "Criteo does not serve this route"
+    return VersionRetiredError(answer.status_code, answer.problems, answer.request, reason=reason, advice=advice)
 
 
 # The job in it

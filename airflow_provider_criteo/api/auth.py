@@ -43,7 +43,7 @@ _LONGEST_LEAD = 60.0
 _CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
 _READS_OF_A_REFUSED_TOKEN = 3
-_CHECK_HOST = "check the host of the connection: Criteo's is https://api.criteo.com."
+_CHECK_HOST = f"check the host of the connection: Criteo's is {http.DEFAULT_BASE_URL}."
 _NOT_CRITEO = "this is not the answer of Criteo's token endpoint"
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 

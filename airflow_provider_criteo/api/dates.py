@@ -11,7 +11,8 @@ from airflow_provider_criteo.api.report_type import DateKind, ReportType
 
 DATE_ATTRIBUTES = ("startDate", "endDate", "modifiedAfter")
 
-# As str(), isoformat() and Airflow's ds and ts have it. The hour 24 is a time to Python from 3.14 on, and not before.
+# As str(), isoformat(), Airflow's ds and ts and Criteo's files have it; .NET writes seven digits of a second, of which
+# a datetime holds six. The hour 24 is a time to Python from 3.14 on, and not before.
 _ISO_8601 = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
     r"(?:(?P<separator>[T ])(?P<minute>(?!24)\d\d:\d\d)(?P<second>:\d\d)?(?:\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?",

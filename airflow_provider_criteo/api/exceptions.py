@@ -60,10 +60,13 @@ class CriteoApiError(CriteoError):
         self.advice = advice or self.advice
         super().__init__(self._message())
 
+    @property
+    def outcome(self) -> str:
+        """What was asked, and the status of the answer, e.g. ``"GET /2026-07/... was answered 503"``."""
+        return f"{self.request or 'Criteo'} {f'was answered {self.status_code}' if self.status_code else 'failed'}"
+
     def _message(self) -> str:
-        answer = f"{self.request or 'Criteo'}"
-        answer += f" was answered {self.status_code}" if self.status_code else " failed"
-        message = f"{answer}: {self.reason}" if self.reason else answer
+        message = f"{self.outcome}: {self.reason}" if self.reason else self.outcome
         message += problem_lines(self.problems)
         return f"{message}\n  What to do: {self.advice}" if self.advice else message
 

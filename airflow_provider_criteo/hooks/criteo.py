@@ -276,11 +276,10 @@ class CriteoHook(BaseHook):
 
 def _told(error: api_exceptions.CriteoApiError, reason: str = "", advice: str = "") -> str:
     """What a test says of an error: whole sentences, as the UI joins lines, and no brackets, which the CLI drops."""
-    request = f"{error.request} was answered {error.status_code}" if error.status_code else f"{error.request} failed"
     reason = reason or error.reason or "Criteo refused"
     said = [": ".join(part for part in (p.code, p.title, p.detail) if part) for p in error.problems[:3]]
     sentences = [
-        f"{reason[0].upper()}{reason[1:]} ({request}).",
+        f"{reason[0].upper()}{reason[1:]} ({error.outcome}).",
         *(f"Criteo says: {text.rstrip('.')}." for text in said if text),
         f"What to do: {advice or error.advice}" if advice or error.advice else "",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime, time, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import cache
 from math import isfinite
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_criteo.api.dates import named_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.tables.columns import Column, decimal_shape
 
@@ -20,11 +21,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _NOT_FINITE = ("nan", "infinity", "-infinity", "inf", "-inf")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-# .NET writes seven digits of a second, of which a timestamp in microseconds holds six. An hour 24 is a time
-# to Python from 3.14 on, and to none before.
-_TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ]((?!24)\d\d:\d\d)(:\d\d)?(?:\.(\d{1,6})\d*)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
 
 
 @cache
@@ -160,13 +156,11 @@ def _date(text: str) -> date:
 
 
 def _timestamp(text: str) -> datetime:
-    found = _TIMESTAMP.fullmatch(text)
-    if found is None:
+    named = named_date(text)
+    if named is None:
         raise ValueError(text)
-    day, minute, second, fraction, offset = found.groups()
-    value = datetime.fromisoformat(f"{day}T{minute or '00:00'}{second or ':00'}.{fraction or '0':0<6}")
-    zone = datetime.strptime(offset or "Z", "%z").tzinfo
-    return value.replace(tzinfo=zone).astimezone(timezone.utc)
+    value = named if isinstance(named, datetime) else datetime.combine(named, time())
+    return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
