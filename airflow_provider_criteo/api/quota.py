@@ -124,6 +124,7 @@ class Pace:
         self._ceiling = calls_per_minute
         self._documented = documented
         self._most_in_a_window = 0
+        self._window_ends = clock() + window
         self._next_grant = 0.0
         self._expected = 0
         self._expected_until = -math.inf
@@ -156,14 +157,16 @@ class Pace:
         """Take a call that another process will make out of the quota, if it may be made now.
 
         Half a window's share apart, so that the first that is refused can stop those behind it, and workers start in turn.
-        While nothing tells the limit, that alone bounds them, by what is documented or a window has already had: who kept
-        to the documented limit would never learn of more.
+        While nothing tells the limit, a window has at most twice what is documented or one before it has had: who kept to
+        the documented limit would never learn of more, and what is granted when a poll is refused is refused, too.
 
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        wait = max(self._wait(self._allowed), self._next_grant - now)
-        apart = self._window / (self._allowed or max(self._documented, self._most_in_a_window))
+        self._forget_old_calls()
+        usual = max(self._documented, self._most_in_a_window)
+        wait = max(self._wait(self._allowed or 2 * usual), self._next_grant - now)
+        apart = self._window / (self._allowed or usual)
         if self._expected and now < self._expected_until:
             room = apart if self._allowed is None else self._wait(self._allowed, self._expected)
             wait = max(wait, min(room, self._expected_until - now))
@@ -244,8 +247,11 @@ class Pace:
             self._remaining -= 1
 
     def _forget_old_calls(self) -> None:
-        while self._calls and self._calls[0] + self._window <= self._clock():
+        now = self._clock()
+        if now >= self._window_ends:
             self._most_in_a_window = max(self._most_in_a_window, len(self._calls))
+            self._window_ends = now + self._window
+        while self._calls and self._calls[0] + self._window <= now:
             self._calls.popleft()
 
     def _believe(self, rate: RateLimit, remaining: int, until: float) -> None:

@@ -323,9 +323,22 @@ def test_a_window_that_had_more_calls_than_are_documented_brings_grants_closer()
     pace = Pace(documented=2, clock=lambda: now)
     for _ in range(6):
         pace.was_made(0.0)
-    assert [pace.try_grant(), pace.try_grant()] == [0, 15]
+    assert pace.try_grant() == WINDOW
     now = WINDOW
-    assert [pace.try_grant(), pace.try_grant()] == [0, pytest.approx(WINDOW / 7 / 2)]
+    assert [pace.try_grant(), pace.try_grant()] == [0, WINDOW / 6 / 2]
+
+
+def test_polls_without_a_limit_do_not_let_a_crowd_of_workers_go() -> None:
+    """Each that is granted before the first 429 tells the limit, and calls after it, is refused, too."""
+    now = 0.0
+    pace = Pace(documented=40, clock=lambda: now)
+    granted = 0
+    for _ in range(100):
+        assert pace.try_start() == 0
+        pace.finished(None)
+        granted += pace.try_grant() == 0
+        now += 0.2
+    assert granted <= 40
 
 
 def test_a_share_that_is_used_up_grows_by_grants_alone() -> None:
