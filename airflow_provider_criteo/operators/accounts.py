@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_criteo.api.report_type import choices
 from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError
-from airflow_provider_criteo.hooks.criteo import CriteoHook
+from airflow_provider_criteo.operators.base import UsesConnection
 from airflow_provider_criteo.utils.arguments import check_flags, is_final
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 _KINDS = ("advertisers", "retail-media-accounts")
 
 
-class ListAccountsOperator(BaseOperator):
+class ListAccountsOperator(UsesConnection):
     """List the accounts that have given the application consent, e.g. to expand report tasks over.
 
     Sources: https://developers.criteo.com/marketing-solutions/docs/get-my-advertisers,
@@ -34,20 +32,18 @@ class ListAccountsOperator(BaseOperator):
     :raises CriteoError: Criteo refused, or cannot be reached.
     """
 
-    template_fields: Sequence[str] = ("kind", "criteo_conn_id")
+    template_fields: Sequence[str] = ("kind", *UsesConnection.template_fields)
     ui_color = "#ffe8d1"
 
     def __init__(
         self,
         *,
         kind: str | Any = "advertisers",
-        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
         allow_empty: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.kind = kind
-        self.criteo_conn_id = criteo_conn_id
         self.allow_empty = allow_empty
         check_flags(allow_empty=allow_empty)
         if is_final(kind, self):
@@ -56,8 +52,7 @@ class ListAccountsOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List them all, page by page."""
         _check_kind(self.kind)
-        hook = CriteoHook(self.criteo_conn_id)
-        with closing(hook):
+        with closing(self.hook) as hook:
             found = hook.get_advertisers() if self.kind == "advertisers" else hook.get_retail_media_accounts()
         if not found and not self.allow_empty:
             raise PermissionDeniedError(

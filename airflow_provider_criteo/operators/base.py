@@ -1,4 +1,4 @@
-"""What the tasks for report exports have in common."""
+"""What the tasks for report exports have in common; the checks at parse time are in ``utils.arguments``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 from airflow_provider_criteo.utils.arguments import (
     check_account_id,
     check_attributes,
-    check_final,
+    check_conn_id,
     check_flags,
+    check_report_type,
     is_final,
 )
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -37,36 +38,24 @@ if TYPE_CHECKING:
     from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
 
 
-class CriteoBaseOperator(BaseOperator):
-    """A task for a report type, through a connection.
+class UsesConnection(BaseOperator):
+    """A task that uses a Criteo connection; its template fields take whatever a DAG can hold.
 
-    :param report_type: an id of the catalogue (templated).
     :param criteo_conn_id: the Airflow connection (templated).
-    :param api_version: in place of the connection's and of the report type's default (templated).
-    :raises InvalidInputError: an argument cannot be right.
+    :raises InvalidInputError: it names none.
     """
 
-    template_fields: Sequence[str] = ("report_type", "criteo_conn_id", "api_version")
-    operator_extra_links = (ReportTypeDocumentationLink(),)
+    template_fields: Sequence[str] = ("criteo_conn_id",)
 
-    def __init__(
-        self,
-        *,
-        report_type: str | Any = DEFAULT_REPORT_TYPE,
-        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
-        api_version: str | Any | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, criteo_conn_id: str | Any = CriteoHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.report_type = report_type
         self.criteo_conn_id = criteo_conn_id
-        self.api_version = api_version
-        check_final(self)
+        check_conn_id(self)
 
     @cached_property
     def hook(self) -> CriteoHook:
         """The one hook of the task: one client, one session."""
-        return CriteoHook(self.criteo_conn_id, self.api_version or None)
+        return CriteoHook(self.criteo_conn_id)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """As Airflow renders, but an enum's member as its value, and a path as its text.
@@ -89,6 +78,35 @@ class CriteoBaseOperator(BaseOperator):
             return value
         parts = list(template.root_render_func(template.new_context(dict(context))))
         return "".join(parts) if all(isinstance(part, str) for part in parts) else value
+
+
+class CriteoBaseOperator(UsesConnection):
+    """A task for a report type.
+
+    :param report_type: an id of the catalogue (templated).
+    :param api_version: in place of the connection's and of the report type's default (templated).
+    :raises InvalidInputError: an argument cannot be right.
+    """
+
+    template_fields: Sequence[str] = ("report_type", "api_version", *UsesConnection.template_fields)
+    operator_extra_links = (ReportTypeDocumentationLink(),)
+
+    def __init__(
+        self,
+        *,
+        report_type: str | Any = DEFAULT_REPORT_TYPE,
+        api_version: str | Any | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report_type = report_type
+        self.api_version = api_version
+        check_report_type(self)
+
+    @cached_property
+    def hook(self) -> CriteoHook:
+        """The one hook of the task: one client, one session."""
+        return CriteoHook(self.criteo_conn_id, self.api_version or None)
 
 
 class WaitsForReportJob(CriteoBaseOperator):

@@ -42,14 +42,21 @@ def _template_starts(task: Any) -> list[str]:
     return [start for start in starts if start]
 
 
-def check_final(task: Any) -> None:
-    """Check the arguments that every class has, as far as they are final.
+def check_conn_id(task: Any) -> None:
+    """Check the connection's id, if it is final.
 
-    :raises InvalidInputError: one of them cannot be right.
+    :raises InvalidInputError: it is none.
     """
     conn_id = task.criteo_conn_id
     if is_final(conn_id, task) and not (isinstance(conn_id, str) and conn_id.strip()):
         raise InvalidInputError(f"criteo_conn_id={conn_id!r}; allowed: the id of an Airflow connection")
+
+
+def check_report_type(task: Any) -> None:
+    """Check the report type and the API version, as far as they are final.
+
+    :raises InvalidInputError: there is no such report type, or the version does not serve it.
+    """
     if is_final(task.report_type, task):
         version = task.api_version if is_final(task.api_version, task) else None
         with as_task_exceptions():

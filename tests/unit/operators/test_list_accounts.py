@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -41,3 +42,20 @@ def test_an_empty_list_fails_without_a_retry_and_says_consent(criteo_sandbox: Sa
 def test_an_unknown_kind_is_refused_when_the_dag_is_parsed(kind: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"kind=.*valid: advertisers, retail-media-accounts"):
         ListAccountsOperator(task_id="accounts", kind=kind)
+
+
+class Kind(str, Enum):
+    RETAIL_MEDIA = "retail-media-accounts"
+
+
+def test_a_kind_may_be_an_enums_member(criteo_sandbox: Sandbox) -> None:
+    criteo_sandbox.configure(account_ids=["7"])
+    task = ListAccountsOperator(task_id="accounts", kind=Kind.RETAIL_MEDIA)
+    task.render_template_fields({})
+    assert [account["id"] for account in task.execute({})] == ["7"]
+
+
+@pytest.mark.parametrize("conn_id", ["", None, 7])
+def test_a_connection_without_an_id_is_refused_when_the_dag_is_parsed(conn_id: Any) -> None:
+    with pytest.raises(InvalidInputError, match="criteo_conn_id="):
+        ListAccountsOperator(task_id="accounts", criteo_conn_id=conn_id)
