@@ -25,7 +25,7 @@ from airflow_provider_criteo.api.models import (
     problems_from_json,
     shortened,
 )
-from airflow_provider_criteo.api.report_type import ReportType
+from airflow_provider_criteo.api.report_type import AT_ROW_CAP, ReportType
 from airflow_provider_criteo.api.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -212,10 +212,10 @@ class _Progress:
 
 
 def _warn_of_truncation(job: ReportJob, row: ReportType) -> None:
-    if job.row_count in row.row_caps:
+    if row.is_at_cap(job.row_count):
         log.warning(
-            "Report %s has %d rows, which is Criteo's cap: it cuts longer reports without a word. Ask for fewer days, "
-            "dimensions or ids.",
+            "Report %s has %s rows, %s. Ask for fewer days, dimensions or ids.",
             job.report_id,
             job.row_count,
+            AT_ROW_CAP,
         )

@@ -52,6 +52,9 @@ ID_FIELDS = ("data.attributes.exportId", "data.attributes.reportId", "data.id", 
 """Where a reply may carry the job's id: https://developers.criteo.com/marketing-solutions/experimental/docs/mpo-product-level-reporting-api announces the second, samples show the last two."""
 
 
+AT_ROW_CAP = "which is Criteo's cap: it cuts longer reports without a word"
+
+
 class LostJob(str, Enum):
     """Why a job that an HTTP status speaks of is not there any more."""
 
@@ -125,6 +128,10 @@ class ReportType:
     def attributes_schema(self, version: str | None = None) -> specification.Schema:
         """The schema of a create's attributes in a version, the preferred one where None; empty where none has it."""
         return specification.attributes_schema(self.create_path, version or self.versions[0])
+
+    def is_at_cap(self, rows: int | None) -> bool:
+        """Whether that many rows are what is left where Criteo cuts a report without a word."""
+        return rows in self.row_caps
 
     @property
     def needs_account_id(self) -> bool:

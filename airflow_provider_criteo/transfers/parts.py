@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.splitting import halves, why_whole
-from airflow_provider_criteo.api.tables import is_row_cap, report_days
+from airflow_provider_criteo.api.tables import report_days
 from airflow_provider_criteo.exceptions import InvalidInputError, RowCapError, as_task_exceptions
 from airflow_provider_criteo.utils.arguments import is_final
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -242,7 +243,9 @@ class PartsOfReport:
                 self._create(name)
             for name in self._parts.leaves:
                 self._wait_for(name)
-            at_cap = [name for name, job in self._jobs().items() if is_row_cap(job.row_count or 0, job.report_type)]
+            at_cap = [
+                name for name, job in self._jobs().items() if get_report_type(job.report_type).is_at_cap(job.row_count)
+            ]
             if not at_cap:
                 try:
                     return self._downloaded()

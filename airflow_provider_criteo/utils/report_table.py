@@ -17,13 +17,13 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_criteo.api.exceptions import TransientError
 from airflow_provider_criteo.api.models import DownloadedReport, human
-from airflow_provider_criteo.api.report_type import choices
+from airflow_provider_criteo.api.report_type import AT_ROW_CAP, choices
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables import (
     Table,
     TableOptions,
     convert_by_day,
     convert_with,
-    is_row_cap,
     report_days,
     require_pyarrow,
 )
@@ -242,7 +242,8 @@ def _checked(
     if table.rows == 0:
         _act_on_empty(received[0], parameters)
     days = _days(parameters, report_type)
-    capped = [part for part, rows in zip(received, table.source_rows, strict=True) if is_row_cap(rows, report_type)]
+    row = get_report_type(report_type)
+    capped = [part for part, rows in zip(received, table.source_rows, strict=True) if row.is_at_cap(rows)]
     if capped:
         _act_on_row_cap(capped, max(table.source_rows), parameters, len(days))
     whole = _as_one(received)
@@ -303,8 +304,8 @@ def _act_on_row_cap(capped: Sequence[DownloadedReport], rows: int, parameters: T
     finer = f"max_days={days // 2}" if days > 1 else "max_ids, or fewer dimensions"
     report_ids = tuple(part.report_id for part in capped)
     message = (
-        f"report job {', '.join(report_ids)} has {rows} rows, which is Criteo's cap: it cuts longer reports without a "
-        f"word. What to do: ask for less at once, e.g. split_report(..., {finer})"
+        f"report job {', '.join(report_ids)} has {rows} rows, {AT_ROW_CAP}. "
+        f"What to do: ask for less at once, e.g. split_report(..., {finer})"
     )
     if parameters.on_row_cap == "fail":
         error = RowCapError(f"{message}; or take what came, with on_row_cap='warn'. Nothing was written.")

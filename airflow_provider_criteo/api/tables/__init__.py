@@ -46,7 +46,6 @@ __all__ = [
     "convert_by_day",
     "convert_with",
     "expected_columns",
-    "is_row_cap",
     "read_report",
     "report_days",
     "require_pyarrow",
@@ -90,11 +89,6 @@ def require_pyarrow() -> None:
         raise InvalidInputError(
             "tables need pyarrow, which is not installed; pip install 'airflow-provider-criteo[parquet]'"
         )
-
-
-def is_row_cap(rows: int, report_type: str) -> bool:
-    """Whether that many rows are what is left where Criteo cuts a report of that type without a word."""
-    return rows in get_report_type(report_type).row_caps
 
 
 def convert(

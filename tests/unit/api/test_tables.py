@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_criteo.api.dictionary import known_type
 from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.reports import rows as report_types
 from airflow_provider_criteo.api.tables import (
     TableError,
@@ -31,7 +32,6 @@ from airflow_provider_criteo.api.tables import (
     convert,
     convert_by_day,
     expected_columns,
-    is_row_cap,
     read_report,
     report_days,
 )
@@ -628,10 +628,12 @@ def test_facts_tell_unknown_columns_and_a_fingerprint_of_the_schema(caplog: pyte
 
 
 def test_row_caps_are_those_of_the_report_type() -> None:
-    assert is_row_cap(100_000, "rm-performance")
-    assert is_row_cap(10_000_000, "rm-performance")
-    assert not is_row_cap(99_999, "rm-performance")
-    assert not is_row_cap(100_000, "statistics")
+    capped, whole = get_report_type("rm-performance"), get_report_type("statistics")
+    assert capped.is_at_cap(100_000)
+    assert capped.is_at_cap(10_000_000)
+    assert not capped.is_at_cap(99_999)
+    assert not capped.is_at_cap(None)
+    assert not whole.is_at_cap(100_000)
 
 
 # --- a file a day
