@@ -1,4 +1,4 @@
-"""The exceptions that tasks end with.
+"""The exceptions that tasks end with; their words are in ``api.exceptions``.
 
 Those that no retry can mend are ``AirflowFailException``; all others are retried as the task's ``retries`` say, the
 ``TableError`` of a file that is no table too. Those of the API client are each also the exception of the same name in

@@ -1,4 +1,7 @@
-"""One HTTP exchange: a request out, a reply in, every failure of the network a ``TransientError``."""
+"""One HTTP exchange: a request out, a reply in, every failure of the network a ``TransientError``.
+
+What a reply means, that of a 429 too, is in ``answers``.
+"""
 
 from __future__ import annotations
 

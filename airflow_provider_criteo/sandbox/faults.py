@@ -1,4 +1,4 @@
-"""What a fault is, and the register of all kinds.
+"""What a fault is, and the register of all kinds; ``app`` plays them.
 
 ``FAULTS`` has them all by name. Parameters of a fault are those of ``Play.params``: ``seconds``, ``at`` (a byte),
 ``limit``, ``code``, ``title``, ``detail``, ``word``, ``count``, ``url``, ``headers``, as its description says.

@@ -1,4 +1,4 @@
-"""``QuotaTurnTrigger``: waits without a worker until the quota has a call for it."""
+"""``QuotaTurnTrigger``: waits without a worker until the quota has a call for it; the pace is in ``api.quota``."""
 
 from __future__ import annotations
 

@@ -201,7 +201,9 @@ def _local_path(url: str) -> Path | None:
 def _require_bucket(path: Any) -> None:
     bucket = path.path.lstrip("/").partition("/")[0]
     if path.protocol in _BUCKET_STORES and not path.fs.exists(bucket):
-        raise FileNotFoundError(f"there is no bucket or container {bucket!r}, or the connection may not see it")
+        raise FileNotFoundError(
+            f"there is no bucket or container {bucket!r}, or the connection may not see it: on S3, s3:ListBucket"
+        )
 
 
 def _what_to_install(url: str) -> str:
