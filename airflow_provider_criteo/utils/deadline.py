@@ -111,8 +111,8 @@ def turn_of(event: dict[str, Any] | None) -> dict[str, Any]:
     carried = known.get("carried") or {}
     if known.get("outcome") == "timeout":
         deadline = Deadline.from_json(carried.get("deadline"))
-        within = f" within {deadline.timeout:g} s" if deadline else ""
-        raise RateLimitError(reason=f"the quota had no call for this task{within}")
+        within = f"{deadline.timeout:g} s" if deadline else "its time"
+        raise RateLimitError(reason=f"the quota had no call for this task within {within}")
     _raise_refusal(known)
     if known.get("outcome") != "turn" or not isinstance(carried, dict):
         raise _not_known(event)
