@@ -204,12 +204,13 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         :param calls: how many calls are to be made then.
         :param carried: what the task goes on with, beside the deadline.
         """
-        from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
-
         now = CLOCK.now()
         reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
         if error is not None and (not self.deferrable or now + reset_in >= deadline.end):
             raise error
+        # Not at the top: a DAG file needs no trigger.
+        from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
+
         told = error.reason if error is not None else "more calls than may be made at once"
         self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)
         self.defer(

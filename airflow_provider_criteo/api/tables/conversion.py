@@ -160,32 +160,28 @@ def _field(column: Column) -> pa.Field:
 
 def row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """The batches in tables of a row group's size."""
+    return _tables(_larger(batches, schema), schema, ROW_GROUP_BYTES)
+
+
+def _larger(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Fewer, larger batches: where columns are many and rows few, there is more about the values than there are values."""
+    for table in _tables(batches, schema, _BATCH_BYTES):
+        yield from table.combine_chunks().to_batches()
+
+
+def _tables(batches: Iterator[pa.RecordBatch], schema: pa.Schema, most_bytes: int) -> Iterator[pa.Table]:
+    """The batches in tables of about that size, of a row group's rows at most."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in _joined(batches, schema):
+    for batch in batches:
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
         del batch  # or it would stay while its table is used
-        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+        if rows >= ROW_GROUP_ROWS or size >= most_bytes:
             yield _drained(held, schema)
             rows = size = 0
     if held:
         yield _drained(held, schema)
-
-
-def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Fewer, larger batches: where columns are many and rows few, there is more about the values than there are values."""
-    held: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        del batch  # or it would stay while what it is part of is used
-        if size >= _BATCH_BYTES:
-            yield from _drained(held, schema).combine_chunks().to_batches()
-            size = 0
-    if held:
-        yield from _drained(held, schema).combine_chunks().to_batches()
 
 
 def _drained(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
