@@ -16,7 +16,8 @@ import pyarrow.csv
 
 from airflow_provider_criteo.api.tables.columns import TableError
 
-_QUOTE = pa.scalar(ord('"'), pa.uint8())
+# Not pa.scalar(), which imports pandas where that is installed.
+_QUOTE = pa.Array.from_buffers(pa.uint8(), 1, [None, pa.py_buffer(b'"')])[0]
 _HEAD = 1024 * 1024
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 
@@ -35,7 +36,7 @@ class CsvReport:
     def __init__(self, file: IO[bytes], block_size: int) -> None:
         file.seek(0)
         head = file.read(_HEAD)
-        line, end = _FIRST_LINE.match(head).groups()  # type: ignore[union-attr]
+        line, end = _FIRST_LINE.match(head).groups()  # type: ignore[union-attr] # it matches any text
         self._file = file
         self._block_size = block_size
         self._start = len(line) + len(end)
