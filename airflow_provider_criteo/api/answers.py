@@ -305,18 +305,18 @@ def error_for(answer: Answer, row: ReportType, report_id: str = "") -> CriteoErr
     general = told or error_of_status(answer)
     if general is not None:
         return general
-    if answer.is_markup and (report_id or not is_retired_route(answer)):
-        return _refusal(answer)
+    if answer.is_markup and report_id:
+        return _refusal(answer)  # a gateway's page, which knows of no job
     if report_id and status in row.lost_job_statuses and not _names_retirement(problems):
         return _lost(row.lost_job_statuses[status], job, answer.request)
-    if not is_retired_route(answer):
-        return _refusal(answer)
-    return _retired(
-        answer,
-        f"set api_version, on the connection or the operator, to another version that serves {row.id}: "
-        f"{', '.join(row.versions)}"
-        + (" - or mend account_id, which is part of the path." if row.needs_account_id else "."),
-    )
+    if is_retired_route(answer):
+        return _retired(
+            answer,
+            f"set api_version, on the connection or the operator, to another version that serves {row.id}: "
+            f"{', '.join(row.versions)}"
+            + (" - or mend account_id, which is part of the path." if row.needs_account_id else "."),
+        )
+    return _refusal(answer)
 
 
 def error_of_job_code(job: ReportJob, answer: Answer) -> CriteoError | None:

@@ -200,7 +200,7 @@ class TokenSource:
 
 def _lifetime(expires_in: object) -> float:
     try:
-        seconds = float(expires_in)  # type: ignore[arg-type]
+        seconds = float(expires_in)  # type: ignore[arg-type] # what is none is caught
     except (TypeError, ValueError):
         return TOKEN_LIFETIME
     return seconds if 0 < seconds < 10 * 365 * 86400 else TOKEN_LIFETIME

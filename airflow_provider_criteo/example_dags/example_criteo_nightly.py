@@ -40,7 +40,7 @@ with DAG(
         task_id="report",
         report_type="rm-performance",
         attributes={
-            "startDate": "{{ macros.ds_add(data_interval_start | ds, -%d) }}" % DAYS_AGAIN,  # noqa: UP031
+            "startDate": "{{ macros.ds_add(data_interval_start | ds, -%d) }}" % DAYS_AGAIN,  # noqa: UP031 - Jinja's braces
             "endDate": "{{ data_interval_start | ds }}",
             "filters": {"accountIds": ["7", "8"]},
             "dimensions": ["date", "accountId"],

@@ -250,7 +250,7 @@ class CreatesReportJob(CriteoBaseOperator):
     def _read_beside_dag(self, name: str) -> str:
         environment = self.get_template_env()
         try:
-            return _read_in_zip(name, self.get_dag()) or environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+            return _read_in_zip(name, self.get_dag()) or environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr] # Airflow sets one
         except Exception as error:
             raise InvalidInputError(
                 f"attributes={name!r} is no file in the DAG's folder or its template_searchpath: {error}"

@@ -209,7 +209,7 @@ async def _looked_up(conn_id: str) -> Any:
             return await CriteoHook.aget_connection(conn_id)
         # Before Airflow 3.3.2 the asynchronous look-up masks with a blocking call, which can deadlock the loop.
         return await _in_airflows_thread(CriteoHook.get_connection, conn_id)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - of whatever keeps connections
         # Airflow has the same exception for a connection that is not there and for a backend that does not answer.
         raise cannot_look_up(conn_id, error) from None
 

@@ -108,9 +108,9 @@ def turn_of(event: dict[str, Any] | None) -> dict[str, Any]:
     :raises AirflowFailException: the event says nothing that is known.
     """
     known = event if isinstance(event, dict) else {}
-    carried = known.get("carried") or {}
+    carried = known.get("carried")
     if known.get("outcome") == "timeout":
-        deadline = Deadline.from_json(carried.get("deadline"))
+        deadline = Deadline.from_json(carried.get("deadline")) if isinstance(carried, dict) else None
         within = f"{deadline.timeout:g} s" if deadline else "its time"
         raise RateLimitError(reason=f"the quota had no call for this task within {within}")
     _raise_refusal(known)

@@ -52,7 +52,7 @@ class _JsonText:
     def peek(self) -> str:
         """The next character that is no space; nothing at the end."""
         while True:
-            self._at = _space(self._text, self._at).end()  # type: ignore[union-attr]
+            self._at = _space(self._text, self._at).end()  # type: ignore[union-attr] # it matches no space, too
             if self._at < len(self._text) or self._ended:
                 return self._text[self._at : self._at + 1]
             self._read_on()
