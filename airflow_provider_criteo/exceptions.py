@@ -57,6 +57,10 @@ class TransientError(api_exceptions.TransientError, AirflowException):
     """A passing fault; a retry may go through."""
 
 
+class RowsMissingError(api_exceptions.RowsMissingError, TransientError):
+    """A file has fewer rows than Criteo told."""
+
+
 class UnavailableError(api_exceptions.UnavailableError, TransientError):
     """What the provider itself needs could not be asked: the connection could not be looked up."""
 

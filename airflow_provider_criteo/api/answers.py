@@ -6,6 +6,7 @@ specifications; where a report type differs, a field of its row says so.
 
 from __future__ import annotations
 
+import codecs
 import html
 import json as jsonlib
 import re
@@ -59,11 +60,6 @@ _LONGEST_MESSAGE = 2_000
 _LONGEST_STATUS = 100
 _ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
-MAY_EXIST = (
-    "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job for the same "
-    "request for a while."
-)
-
 _SHORTEST_SECRET = 5
 """As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
 
@@ -92,6 +88,11 @@ def redacted(value: Any, redact: Redact) -> Any:
     if isinstance(value, list):
         return [redacted(item, redact) for item in value]
     return value
+
+
+def is_markup(start: bytes) -> bool:
+    """Whether a body, or its beginning, is that of a page: a gateway's answer, and not the API's."""
+    return start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<"
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Answer:
 
     @property
     def is_markup(self) -> bool:
-        """Whether this is a page, and so a gateway's answer and not the API's."""
-        return self.body.lstrip()[:1] == b"<"
+        """Whether this is a page."""
+        return is_markup(self.body)
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -225,7 +226,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def _words(text: str) -> str:
     """The text of a body, and of a page what people read of it."""
-    if text.lstrip()[:1] != "<":
+    if not is_markup(text[:1_000].encode()):
         return text
     visible = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
     return html.unescape(visible)
@@ -402,7 +403,6 @@ def created_job(answer: Answer, row: ReportType) -> ReportJob:
             answer.problems_of_error,
             answer.request,
             reason="the reply names no report job" if answer.json is not None else "the reply is no JSON",
-            advice=MAY_EXIST,
         )
     job = job_in(answer, row, report_id)
     require_file(job)

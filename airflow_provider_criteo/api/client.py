@@ -31,7 +31,7 @@ from airflow_provider_criteo.api.accounts import (
     all_accounts,
     seen_accounts,
 )
-from airflow_provider_criteo.api.answers import MAY_EXIST, Answer, created_job, described_job, error_for, require_file
+from airflow_provider_criteo.api.answers import Answer, created_job, described_job, error_for, require_file
 from airflow_provider_criteo.api.attributes import (
     Attributes,
     as_json,
@@ -57,6 +57,10 @@ DEFAULT_TIMEOUT = 60.0
 LONGEST_CONNECT = 10.0
 _JSON = {"Content-Type": "application/json"}
 _ANY_FILE = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_MAY_EXIST = (
+    "a report job may exist at Criteo; creating it again is safe, as Criteo returns the same job for the same "
+    "request for a while."
+)
 
 
 class CriteoClient:
@@ -169,7 +173,7 @@ class CriteoClient:
             except TransientError as error:
                 if error.sent:
                     raise TransientError(
-                        error.status_code, error.problems, error.request, reason=error.reason, advice=MAY_EXIST
+                        error.status_code, error.problems, error.request, reason=error.reason, advice=_MAY_EXIST
                     ) from None
                 raise
 
@@ -199,7 +203,7 @@ class CriteoClient:
         try:
             return described_job(answer, row, report_id)
         except ReportNotReadyError as error:
-            return ReportJob(report_id, row.id, "not ready", JobState.PENDING, problems=error.problems)
+            return ReportJob(report_id, row.id, "pending", JobState.PENDING, problems=error.problems)
 
     def wait_for_report_job(
         self,
@@ -252,8 +256,9 @@ class CriteoClient:
         versions = self._served.of(row, api_version or self.api_version)
         report_id = require_report_id(report_id)
         retry = Retry(quota_wait, sleep=self._sleep)
-        job = job or retry.call(lambda: self.get_report_job(report_id, report_type, api_version=api_version))
-        _log_warnings(job)
+        if job is None:
+            job = retry.call(lambda: self.get_report_job(report_id, report_type, api_version=api_version))
+            _log_warnings(job)
         if not require_file(job):
             request = f"GET {row.status_url(versions[0], report_id)}"
             reason = f"report job {report_id} ({row.id}) is {job.status}"
@@ -378,6 +383,5 @@ def _create_body(attributes: Attributes, row: ReportType, version: str) -> bytes
 
 
 def _log_warnings(job: ReportJob) -> None:
-    for warning in job.warnings:
-        if warning.type != "deprecation":
-            log.warning("Criteo warns about report job %s: %s", job.report_id, warning)
+    for warning in job.warnings_of_job:
+        log.warning("Criteo warns about report job %s: %s", job.report_id, warning)

@@ -13,7 +13,7 @@ from typing import IO
 
 import requests
 
-from airflow_provider_criteo.api.answers import LONGEST_BODY_READ, Answer, redacted
+from airflow_provider_criteo.api.answers import LONGEST_BODY_READ, Answer, is_markup, redacted
 from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
 from airflow_provider_criteo.api.http import network_faults
 from airflow_provider_criteo.api.models import (
@@ -148,7 +148,7 @@ class _Download:
         if self.size == 0 and not (self._job.row_count == 0 or self._job.size_bytes == 0):
             raise self._not_the_report("the file is empty, and Criteo did not say it would be")
         first = self._head[:1]
-        if first == b"<":
+        if is_markup(first):
             raise self._not_the_report("the reply is a web page, not a report", self._words())
         if first in _CLOSING and self._tail.rstrip()[-1:] != _CLOSING[first]:
             raise self._not_the_report("the JSON file has no end: it was cut")

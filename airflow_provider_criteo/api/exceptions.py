@@ -109,6 +109,10 @@ class RateLimitError(CriteoApiError):
         "or calls_per_minute on the connection."
     )
 
+    reset_at: datetime | None = None
+    limit: int | None = None
+    retry_after: float | None = None
+
     def __init__(
         self,
         status_code: int = 429,
@@ -156,6 +160,8 @@ class TransientError(CriteoApiError):
     """
 
     advice = "let the task retry; https://status.criteo.com tells of outages."
+    sent = True
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -171,6 +177,10 @@ class TransientError(CriteoApiError):
         self.sent = sent
         self.retry_after = retry_after
         super().__init__(status_code, problems, request, reason=reason, advice=advice)
+
+
+class RowsMissingError(TransientError):
+    """A file has fewer rows than Criteo told."""
 
 
 class UnavailableError(TransientError):

@@ -225,6 +225,11 @@ class ReportJob:
     created_at: DateTime | None = None
     expires_at: DateTime | None = None
 
+    @property
+    def warnings_of_job(self) -> tuple[Problem, ...]:
+        """The warnings but those of a deprecation, which is not this job's alone: the client tells of it once."""
+        return tuple(warning for warning in self.warnings if warning.type != "deprecation")
+
     def to_json(self) -> dict[str, Any]:
         """The job as plain JSON values, e.g. for a trigger's event."""
         return {

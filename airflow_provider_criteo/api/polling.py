@@ -16,7 +16,6 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     ReportJobFailedError,
     ReportJobNotFoundError,
-    ReportNotReadyError,
     TransientError,
     UnavailableError,
 )
@@ -117,7 +116,7 @@ class Wait:
     def _may_pass(self, error: CriteoError) -> bool:
         if isinstance(error, UnavailableError):
             return self._answered  # else a connection that is misspelt would be waited for
-        if isinstance(error, (TransientError, ReportNotReadyError)):
+        if isinstance(error, TransientError):
             return True
         if isinstance(error, ReportJobNotFoundError) and self.elapsed < _NEW_JOB_SECONDS:
             return True
@@ -181,7 +180,7 @@ class Wait:
         left = self._timeout - self.elapsed
         if left > 0:
             return min(seconds, left)
-        is_fault = isinstance(error, TransientError | ReportNotReadyError) and not isinstance(error, UnavailableError)
+        is_fault = isinstance(error, TransientError) and not isinstance(error, UnavailableError)
         if error is not None and not is_fault:
             raise error
         raise TimeoutError(f"Report job {self.report_id} has not ended within {self._timeout:g} s.")
@@ -189,7 +188,7 @@ class Wait:
     # What a human wants to follow
 
     def _tell_of_problems(self, job: ReportJob) -> None:
-        for warning in job.warnings:
+        for warning in job.warnings_of_job:
             self._warn_once(warning.gist, f"Criteo warns about report job {self.report_id}: {warning}")
         if job.problems and job.state not in (JobState.FAILED, JobState.EXPIRED):
             gist = "".join(problem.gist for problem in job.problems)

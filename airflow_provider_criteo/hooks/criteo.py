@@ -205,8 +205,11 @@ class CriteoHook(BaseHook):
                     before_publish(report)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
-                # For the quota, each of them has waited already, as far as it may.
-                report = Retry(0.0, sleep=CLOCK.sleep).call(
+                # Each download has been tried again already, and has waited for the quota as far as it may.
+                again = Retry(
+                    0.0, again=lambda error: isinstance(error, api_exceptions.RowsMissingError), sleep=CLOCK.sleep
+                )
+                report = again.call(
                     lambda: write_table(receives, parameters, report_type, target, destination, before_publish)
                 )
         for url in report.urls:

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_criteo.api.exceptions import TransientError
+from airflow_provider_criteo.api.exceptions import RowsMissingError
 from airflow_provider_criteo.api.models import DownloadedReport, human
 from airflow_provider_criteo.api.report_type import AT_ROW_CAP, choices
 from airflow_provider_criteo.api.reports import get_report_type
@@ -272,7 +272,7 @@ def _check_against_told(received: DownloadedReport, rows: int) -> None:
     told = received.row_count
     if told is not None and rows < told:
         reason = f"the file of report job {received.report_id} has {rows} rows, and Criteo told of {told}"
-        raise TransientError(200, (), "the download", reason=reason)
+        raise RowsMissingError(200, (), "the download", reason=reason)
     if told is not None and rows > told:
         log.warning("The file has %d rows, more than the %d that Criteo told.", rows, told)
 

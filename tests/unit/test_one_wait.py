@@ -57,6 +57,7 @@ SCRIPTS: dict[str, tuple[list[Answer], str]] = {
     "401 twice": ([UNAUTHORIZED], "AuthenticationError"),
     "401, a good answer, 401": ([UNAUTHORIZED, UNAUTHORIZED, PENDING, UNAUTHORIZED, UNAUTHORIZED, DONE], "done"),
     "403 once": ([refusal(403, "forbidden", type="access-control"), DONE], "done"),
+    "not ready, as a refusal": ([refusal(403, "export-not-ready", type="access-control")] * 3 + [DONE], "done"),
     "403 twice": ([refusal(403, "forbidden", type="access-control")], "PermissionDeniedError"),
     "400 twice": ([refusal(400, "bad-request", type="validation")], "ValidationError"),
     "not found in the first minute": ([NOT_FOUND, NOT_FOUND, DONE], "done"),

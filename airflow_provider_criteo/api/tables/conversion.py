@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from airflow_provider_criteo import __version__
+from airflow_provider_criteo.api.answers import is_markup
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.tables.columns import Column, TableError, TableOptions, layout
 from airflow_provider_criteo.api.tables.csv_report import CsvReport
@@ -145,10 +146,10 @@ class JoinedReports:
 
 def _open(file: IO[bytes], buffer_size: int | None) -> JsonReport | CsvReport:
     file.seek(0)
-    start = file.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
-    if start == b"<":
+    start = file.read(1024)
+    if is_markup(start):
         raise TableError("the file is a page of markup, no report")
-    if start in (b"{", b"["):
+    if start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return JsonReport(file, buffer_size or _JSON_BUFFER)
     return CsvReport(file, buffer_size or _CSV_BLOCK)
 

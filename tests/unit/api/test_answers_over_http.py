@@ -270,8 +270,21 @@ def test_a_deprecation_in_the_warnings_is_told_once(
     report_id = made(client)
     for _ in range(3):
         assert client.get_report_job(report_id).warnings[0].code == "deprecated-field"
-    told = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "announces" in text]
+    fresh_sandbox.finish(report_id)
+    client.wait_for_report_job(report_id)
+    told = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "deprecated-field" in text]
     assert told == ["Criteo announces a deprecation: [deprecation] deprecated-field: Gone on 2027-01-02"]
+
+
+@pytest.mark.parametrize("code", ["report-not-ready", "export-pending"])
+def test_a_refusal_that_says_not_ready_is_a_pending_job(
+    code: str, fresh_sandbox: Sandbox, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(fresh_sandbox)
+    report_id = made(client)
+    fresh_sandbox.fault("status", "http-403", code=code)
+    assert client.wait_for_report_job(report_id).state is JobState.DONE
+    assert "which is not known" not in caplog.text
 
 
 PASSING = ["http-500", "html-200", "empty-200", "json-cut", "no-content", "reset-before", "close-after"]

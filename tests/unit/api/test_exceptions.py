@@ -16,6 +16,7 @@ from airflow_provider_criteo.api.exceptions import (
     ValidationError,
 )
 from airflow_provider_criteo.api.models import JobState, Problem, ReportJob
+from airflow_provider_criteo.exceptions import error_from_json, error_to_json
 
 FAILED = ReportJob("1", "mpo-realtime", "Failure", JobState.FAILED, problems=(Problem(code="too-long"),))
 
@@ -42,3 +43,11 @@ def test_an_error_comes_out_of_another_process_as_it_was(error: CriteoError) -> 
 @pytest.mark.parametrize("error", [InvalidInputError("no"), TransientError(reason="no connection")], ids=repr)
 def test_an_error_without_an_answer_has_no_status(error: CriteoError) -> None:
     assert error.status_code == 0
+
+
+@pytest.mark.parametrize("error", [RateLimitError(reason="used up"), TransientError(502)], ids=repr)
+def test_an_error_that_an_event_brings_has_all_that_its_class_promises(error: CriteoError) -> None:
+    brought = error_from_json(error_to_json(error))
+    assert {name: getattr(brought, name) for name in vars(error) if name != "advice"} == {
+        name: value for name, value in vars(error).items() if name != "advice"
+    }

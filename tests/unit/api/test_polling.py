@@ -18,7 +18,6 @@ from airflow_provider_criteo.api.exceptions import (
     ReportExpiredError,
     ReportJobFailedError,
     ReportJobNotFoundError,
-    ReportNotReadyError,
     TransientError,
     UnavailableError,
     ValidationError,
@@ -96,9 +95,7 @@ def test_a_wait_ends_with_a_job_that_has_no_file(
             played(make_wait(), clock, [*before, job])
 
 
-@pytest.mark.parametrize(
-    "error", [TransientError(502), TransientError(0, reason="no answer"), ReportNotReadyError(400), RateLimitError()]
-)
+@pytest.mark.parametrize("error", [TransientError(502), TransientError(0, reason="no answer"), RateLimitError()])
 @pytest.mark.parametrize("times", [1, 50])
 def test_what_passes_does_not_end_a_wait(error: CriteoError, times: int, make_wait: MakeWait, clock: Clock) -> None:
     for before in ([], [PENDING]):
@@ -213,7 +210,6 @@ def test_a_wait_ends_at_its_timeout(interval: float, make_wait: MakeWait, clock:
     [
         (TransientError(502), TimeoutError),
         (RateLimitError(retry_after=3000), TimeoutError),
-        (ReportNotReadyError(400), TimeoutError),
         (UnavailableError(reason="the vault is away"), UnavailableError),
         (AuthenticationError(401), AuthenticationError),
     ],

@@ -178,6 +178,22 @@ def test_a_file_with_fewer_rows_than_criteo_told_is_not_the_report(criteo: Scrip
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_table_is_downloaded_no_more_often_than_a_file(criteo: ScriptedCriteo, tmp_path: Path) -> None:
+    criteo.script = [job("Done")]
+    criteo.download_script = [(503, {}, "")] * 99
+
+    for output_format in (None, "parquet"):
+        criteo.downloads.clear()
+        with pytest.raises(TransientError):
+            exported(
+                tmp_path / "report",
+                report_type="mpo-realtime",
+                attributes={"advertiserIds": ["1"], "lookbackWindow": 60},
+                output_format=output_format,
+            )
+        assert len(criteo.downloads) == 4
+
+
 def test_a_try_that_gets_all_rows_is_the_report(criteo: ScriptedCriteo, tmp_path: Path) -> None:
     criteo.script = [job("Done", message="rows_count=3")]
     answers = [FEWER_ROWS, FEWER_ROWS + '"d",3\n']
