@@ -46,6 +46,8 @@ from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.report_type import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
+_LONGEST_ID = 1_000
+_MOST_LEVELS = 100
 LONGEST_BODY_READ = 64 * 1024
 _STATUS_OF_TYPE = {"quota": 429, "availability": 503, "authentication": 401}
 """A problem's type wins over the HTTP status where the two differ."""
@@ -59,6 +61,7 @@ _PASSING_STATUSES = frozenset({407, 408, 425})
 _LONGEST_MESSAGE = 2_000
 _LONGEST_STATUS = 100
 _ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
+_CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _SHORTEST_SECRET = 5
 """As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
@@ -77,6 +80,18 @@ def without(secrets: Iterable[str]) -> Redact:
     longest_first = sorted(forms, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
     return lambda text: pattern.sub("***", text)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a JSON value has more levels than that: what goes through it then meets Python's limit."""
+    level = [value]
+    for _ in range(levels):
+        level = [item for outer in level if isinstance(outer, (dict, list)) for item in _members(outer)]
+    return bool(level)
+
+
+def _members(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def redacted(value: Any, redact: Redact) -> Any:
@@ -121,9 +136,10 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON, as it came; None where it is none."""
         try:
-            return jsonlib.loads(self.body)
+            value = jsonlib.loads(self.body)
         except (ValueError, RecursionError):
             return None
+        return None if _is_deeper(value, _MOST_LEVELS) else value
 
     @property
     def is_markup(self) -> bool:
@@ -149,10 +165,23 @@ class Answer:
 
     def _excerpt(self) -> Iterator[Problem]:
         """The words of a body whose shape is not known."""
-        # Cut after it is redacted: a part of a secret is not recognized.
-        text = one_line(_words(self.redact(self.body.decode(errors="replace"))[:LONGEST_BODY_READ]))
+        # Cut after it is redacted: a part of a secret is not recognized. A page may have its characters escaped.
+        text = one_line(self.redact(_words(self.redact(self._text)[:LONGEST_BODY_READ])))
         if text:
             yield Problem(detail=shortened(text, _LONGEST_EXCERPT))
+
+    @property
+    def _text(self) -> str:
+        """The body as people read it: a JSON text without its escapes."""
+        if isinstance(self.json, str):
+            return self.json
+        if self.json is not None:
+            return jsonlib.dumps(self.json, ensure_ascii=False)
+        charset = _CHARSET.search(self.headers.get("Content-Type") or "")
+        try:
+            return self.body.decode(charset[1] if charset else "utf-8", errors="replace")
+        except LookupError:
+            return self.body.decode(errors="replace")
 
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
@@ -443,8 +472,10 @@ def report_id_in(reply: object, row: ReportType) -> str | None:
         value = reply
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            return one_line(str(value))
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            report_id = one_line(str(value)) if len(str(value)) <= _LONGEST_ID else ""
+            if report_id:
+                return report_id
     return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from enum import Enum
+from operator import is_
 from typing import Any
 
 from airflow_provider_criteo.api.dates import DATE_ATTRIBUTES, date_text, sent_date
@@ -55,18 +56,29 @@ def dimensions_of(attributes: Attributes) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """A value with every mapping in it as a dict, and every enum's member as its value.
+    """A value with every mapping in it as a dict, every sequence as a list, and every enum's member as its value.
 
     Airflow renders templates in dicts, lists, tuples and text alone, and text as ``str`` has it: in no ``ChainMap``,
-    and ``Dimension.DAY`` in place of the ``"Day"`` of a ``(str, Enum)``.
+    and ``Dimension.DAY`` in place of the ``"Day"`` of a ``(str, Enum)``. What is plain already stays the same object,
+    by which Airflow knows what came from another task, and has no templates.
     """
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        as_dict = {plain(key): plain(item) for key, item in value.items()}
+        return (
+            value
+            if type(value) is dict and _are_same((*as_dict, *as_dict.values()), (*value, *value.values()))
+            else as_dict
+        )
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        as_list = [plain(item) for item in value]
+        return value if type(value) is list and _are_same(as_list, value) else as_list
     return value
+
+
+def _are_same(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(values) == len(others) and all(map(is_, values, others))
 
 
 def as_json(

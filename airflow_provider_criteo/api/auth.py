@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from airflow_provider_criteo.api.exceptions import (
     InvalidInputError,
     RateLimitError,
     TransientError,
+    UnavailableError,
 )
 from airflow_provider_criteo.api.report_type import choices
 
@@ -42,6 +44,8 @@ TOKEN_LIFETIME = 900.0
 _LONGEST_LEAD = 60.0
 _CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
+_SECONDS_BETWEEN_WRITES = (1.0, 3.0)
+_SECONDS_UNTIL_NEXT_WRITES = 30.0
 _READS_OF_A_REFUSED_TOKEN = 3
 _CHECK_HOST = f"check the host of the connection: Criteo's is {http.DEFAULT_BASE_URL}."
 _NOT_CRITEO = "this is not the answer of Criteo's token endpoint"
@@ -83,10 +87,16 @@ class RefreshTokens(Protocol):
     """Where the newest refresh token is kept for other processes, as Criteo may give a new one at each use."""
 
     def newest(self) -> str | None:
-        """The token that was kept last; None where there is none."""
+        """The token that was kept last; None where there is none.
+
+        :raises UnavailableError: it cannot be looked up now.
+        """
 
     def keep(self, refresh_token: str) -> None:
-        """Keep a new token."""
+        """Keep a new token.
+
+        :raises UnavailableError: it cannot be kept now.
+        """
 
 
 class TokenSource:
@@ -100,6 +110,7 @@ class TokenSource:
         self._credentials = credentials
         self._base_url = base_url
         self._refresh_token = credentials.refresh_token
+        self._keep_again_at = inf
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at = 0.0
@@ -116,6 +127,8 @@ class TokenSource:
         :raises TransientError: no token could be had now.
         """
         with self._lock:
+            if time.monotonic() >= self._keep_again_at:
+                self._keep(fetch)
             token = self._token
             if token is None or token == rejected or time.monotonic() >= self._renew_at:
                 token = self._renew(fetch)
@@ -173,7 +186,8 @@ class TokenSource:
         return fetch(f"{self._base_url}{TOKEN_PATH}", {**form, **grant}, self.redact)
 
     def _take_newest(self, fetch: TokenFetch) -> None:
-        newest = fetch.refresh_tokens.newest() if fetch.refresh_tokens else None
+        is_kept = self._keep_again_at == inf  # else what is kept is older
+        newest = fetch.refresh_tokens.newest() if fetch.refresh_tokens and is_kept else None
         if newest and newest != self._refresh_token:
             fetch.mask(newest)
             self._refresh_token = newest
@@ -188,13 +202,34 @@ class TokenSource:
         self._refresh_token = refresh_token
         self._remember(refresh_token)
         if fetch.refresh_tokens:
-            fetch.refresh_tokens.keep(refresh_token)
+            self._keep(fetch)
             return
         log.warning(
             "Criteo gave a new refresh token for client id %s, and the old one may stop working. This process uses "
             "the new one; for all others, name an Airflow Variable in the connection's extra refresh_token_variable, "
             "in which the newest is kept.",
             self._credentials.client_id,
+        )
+
+    def _keep(self, fetch: TokenFetch) -> None:
+        """Keep the newest refresh token, of which this process may have the only copy: if not now, then later."""
+        assert fetch.refresh_tokens is not None
+        assert self._refresh_token is not None
+        for pause in (*_SECONDS_BETWEEN_WRITES, None):
+            try:
+                fetch.refresh_tokens.keep(self._refresh_token)
+            except UnavailableError as error:
+                reason = error.reason
+            else:
+                self._keep_again_at = inf
+                return
+            if pause is not None:
+                fetch.sleep(pause)
+        self._keep_again_at = time.monotonic() + _SECONDS_UNTIL_NEXT_WRITES
+        log.warning(
+            "Criteo gave a new refresh token, and %s. This process goes on with it, and tries again to keep it; others "
+            "may be refused. Not every Airflow version can write a Variable from a triggerer.",
+            reason,
         )
 
 

@@ -88,7 +88,8 @@ def sent_date(name: str, value: object, row: ReportType) -> object:
     if isinstance(value, str):
         named = named_date(value)
         is_moment = isinstance(named, datetime)
-        changes = is_moment if row.dates is DateKind.WHOLE_DAYS else is_end and not is_moment
+        is_as_str_has_it = is_moment and " " in value  # {{ data_interval_start }}
+        changes = is_moment if row.dates is DateKind.WHOLE_DAYS else is_as_str_has_it or (is_end and not is_moment)
         return date_text(named, row, is_end=is_end) if named is not None and changes else value
     return value
 
@@ -112,11 +113,12 @@ def date_text(value: date, row: ReportType, *, is_end: bool = False) -> str:
 def doubtful_days(attributes: Mapping[str, Any], row: ReportType) -> Iterator[str]:
     """What of the dates, as they were given, may mean other days than it seems to."""
     start, end = named_date(attributes.get("startDate")), named_date(attributes.get("endDate"))
-    if row.dates is DateKind.WHOLE_DAYS and start and end and _is_next_midnight(start, end):
+    if row.dates is DateKind.WHOLE_DAYS and start and end and _ends_before_its_day(start, end):
+        days = end.toordinal() - start.toordinal()
         yield (
-            f"endDate={attributes['endDate']!s} is the midnight after the day of startDate, and report type {row.id!r} "
-            f"takes whole days: two days are asked for, {start:%Y-%m-%d} and {end:%Y-%m-%d}; for one day give "
-            "startDate = endDate"
+            f"endDate={attributes['endDate']!s} names a day that report type {row.id!r} takes whole: {days + 1} days are "
+            f"asked for, {start:%Y-%m-%d} to {end:%Y-%m-%d}. If the span ends before that day, give the last day that is "
+            "in it, and days of another time zone in that zone"
         )
     if row.dates is DateKind.NOT_DOCUMENTED and (_is_not_at("00:00:00", start) or _is_not_at("23:59:59", end)):
         yield (
@@ -125,8 +127,18 @@ def doubtful_days(attributes: Mapping[str, Any], row: ReportType) -> Iterator[st
         )
 
 
-def _is_next_midnight(start: date, end: date) -> bool:
-    return is_midnight(end) and end.toordinal() == start.toordinal() + 1
+def _ends_before_its_day(start: date, end: date) -> bool:
+    """Whether a span seems to end where its last day begins: as a day's, a week's, a month's data interval does."""
+    days = end.toordinal() - start.toordinal()
+    if is_midnight(end):
+        return days in (1, 7) or (days >= _SHORTEST_MONTH and start.day == end.day)
+    # The midnights of another time zone, as Airflow has them in UTC: an hour apart where summer time begins or ends.
+    if not (isinstance(start, datetime) and isinstance(end, datetime)) or days < 1:
+        return False
+    return start.minute == end.minute and start.second == end.second and abs(start.hour - end.hour) <= 1
+
+
+_SHORTEST_MONTH = 28
 
 
 def _is_not_at(clock: str, moment: date | None) -> bool:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import IO
 
 import requests
 
-from airflow_provider_criteo.api.answers import LONGEST_BODY_READ, Answer, is_markup, redacted
-from airflow_provider_criteo.api.exceptions import TransientError, ValidationError
+from airflow_provider_criteo.api.answers import (
+    LONGEST_BODY_READ,
+    Answer,
+    error_in_success,
+    error_of_job_code,
+    is_markup,
+)
+from airflow_provider_criteo.api.exceptions import TransientError
 from airflow_provider_criteo.api.http import network_faults
 from airflow_provider_criteo.api.models import (
     DownloadedReport,
@@ -22,7 +29,6 @@ from airflow_provider_criteo.api.models import (
     ReportJob,
     human,
     one_line,
-    problems_from_json,
     shortened,
 )
 from airflow_provider_criteo.api.report_type import AT_ROW_CAP, ReportType
@@ -33,7 +39,8 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 _SECONDS_BETWEEN_PROGRESS = 15.0
 _LARGEST_LIST_OF_ERRORS = 8 * 1024 * 1024
-_HEAD_BYTES = 256
+_HEAD_BYTES = 64 * 1024
+_BEFORE_ROWS = re.compile(rb'.*?"data"\s*:\s*\[', re.DOTALL)
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}
 
@@ -80,6 +87,10 @@ def receive(
     )
 
 
+def _brackets(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
+
+
 class _Download:
     """One try at a report's file."""
 
@@ -88,6 +99,7 @@ class _Download:
         file.truncate()
         self._file = file
         self._job = job
+        self._answer = answer
         self._request = answer.request
         self._redact = answer.redact
         self._head = b""
@@ -119,7 +131,7 @@ class _Download:
             self._md5.update(chunk)
         self.size += len(chunk)
         self._lines += chunk.count(b"\n")
-        self._brackets += chunk.count(b"{") + chunk.count(b"[")
+        self._brackets += _brackets(chunk)
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + chunk).lstrip(_BLANKS)[:_HEAD_BYTES]
         self._tail = (self._tail + chunk[-64:])[-64:]
@@ -155,11 +167,18 @@ class _Download:
         if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS and b'"errors"' in self._whole():
             self._refuse_errors()
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
-        most_rows = self._brackets if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
+        most_rows = self._most_rows_of_json() if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
         if self._job.row_count and most_rows < self._job.row_count:
             reason = f"the file has at most {most_rows} rows, and Criteo told of {self._job.row_count}"
             is_a_line = most_rows == 0 and first not in _CLOSING
             raise self._not_the_report(reason, self._words() if is_a_line else ())
+
+    def _most_rows_of_json(self) -> int:
+        """The brackets but those around the rows, and those before them."""
+        if self._head[:1] == b"[":
+            return self._brackets - 1
+        before_rows = _BEFORE_ROWS.match(self._head)
+        return self._brackets - (_brackets(before_rows[0]) if before_rows else 0)
 
     def _whole(self) -> bytes:
         self._file.seek(0)
@@ -168,17 +187,14 @@ class _Download:
         return whole
 
     def _refuse_errors(self) -> None:
-        try:
-            reply = json.loads(self._whole())
-        except (ValueError, RecursionError):
-            return
-        problems = problems_from_json(redacted(reply.get("errors"), self._redact))
-        if problems and not reply.get("data") and "columns" not in reply:
-            raise ValidationError(200, problems, self._request, reason="the reply carries errors instead of a report")
+        answer = replace(self._answer, body=self._whole())
+        reply = answer.json
+        if isinstance(reply, dict) and answer.problems and not reply.get("data") and "columns" not in reply:
+            raise error_of_job_code(self._job, answer) or error_in_success(answer)
 
     def _words(self) -> tuple[Problem, ...]:
         self._file.seek(0)
-        return Answer(200, {}, self._file.read(LONGEST_BODY_READ), self._redact).problems_of_error
+        return replace(self._answer, body=self._file.read(LONGEST_BODY_READ)).problems_of_error
 
     def _not_the_report(self, reason: str, said: tuple[Problem, ...] = ()) -> TransientError:
         return TransientError(200, said, self._request, reason=reason)

@@ -209,19 +209,21 @@ def _connection_failed(error: Exception, request: str, redact: Redact, status: i
     cause = _innermost(error)
     said = shortened(one_line(redact(f"{type(cause).__name__}: {cause}")))  # an answer that is no HTTP is in it
     reason = f"the connection failed: {said}"
-    sent = not (_never_connected(error) or _is_missing_ca_bundle(error))
+    sent = not (_never_connected(error) or _is_no_ca_bundle(error))
     return TransientError(status, (), request, reason=reason, advice="" if sent else _advice(error), sent=sent)
 
 
 def _advice(error: Exception) -> str:
     bundle = next((f"{name}={os.environ[name]}" for name in _CA_VARIABLES if os.environ.get(name)), None)
-    of_certificate = _is_missing_ca_bundle(error) or isinstance(_innermost(error), ssl.SSLCertVerificationError)
+    of_certificate = _is_no_ca_bundle(error) or isinstance(_innermost(error), ssl.SSLCertVerificationError)
     return f"mend or unset {bundle}; nothing was sent." if bundle and of_certificate else _CHECK_NETWORK
 
 
-def _is_missing_ca_bundle(error: Exception) -> bool:
-    # The one OSError that requests raises as it is; those of the network it wraps.
-    return type(error) is OSError and "TLS" in str(error)
+def _is_no_ca_bundle(error: Exception) -> bool:
+    # The one OSError that requests raises as it is; those of the network it wraps. One that holds no certificate is
+    # found by OpenSSL, before it connects.
+    holds_none = getattr(_innermost(error), "reason", None) == "NO_CERTIFICATE_OR_CRL_FOUND"
+    return holds_none or (type(error) is OSError and "TLS" in str(error))
 
 
 def _innermost(error: BaseException) -> BaseException:

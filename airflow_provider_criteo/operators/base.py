@@ -6,7 +6,6 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
@@ -58,14 +57,14 @@ class UsesConnection(BaseOperator):
         return CriteoHook(self.criteo_conn_id)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """As Airflow renders, but an enum's member as its value, and a path as its text.
+        """As Airflow renders, but an enum's member as its value, a path as its text, any mapping and any sequence.
 
         Airflow renders a ``(str, Enum)`` as ``ReportType.STATISTICS``, and no templates in a path.
         """
-        if isinstance(content, Enum):
-            content = content.value
-        elif isinstance(content, os.PathLike):
+        if isinstance(content, os.PathLike):
             content = os.fspath(content)
+        elif not isinstance(content, (dict, list, tuple)):
+            content = plain(content)
         return super().render_template(content, *args, **kwargs)
 
     def _render(self, template: Any, context: Any, dag: Any = None) -> Any:

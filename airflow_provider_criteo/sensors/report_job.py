@@ -219,14 +219,12 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
         return str(job.report_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; ``never_fail`` spares failed polls and not a timeout, as in the other modes."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSkipException as skip:
-            timeout = skip.__cause__
-            if isinstance(timeout, AirflowSensorTimeout) and self.never_fail:
-                raise timeout from None
-            raise
+        """Resume, with the flags as in the other modes: Airflow's sensors would skip for whatever is raised."""
+        with self._as_the_flags_say():
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSkipException as skip:
+                raise skip.__cause__ or skip from None
 
 
 def _skipped(flag: str) -> AirflowSkipException:

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from airflow_provider_criteo.api.exceptions import UnavailableError
+
 log = logging.getLogger(__name__)
 
 Run = Callable[[Callable[[], Any]], Any]
@@ -30,30 +32,36 @@ class VariableRefreshTokens:
         self._run = run
 
     def newest(self) -> str | None:
-        """The token that was kept last; None where there is none for the connection's."""
+        """The token that was kept last; None where there is none for the connection's.
+
+        :raises UnavailableError: it cannot be looked up now.
+        """
         try:
-            kept = json.loads(self._run(self._read) or "{}")
+            text = self._run(self._read)
+        except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
+            raise self._unavailable("could not be read", error) from None
+        try:
+            kept = json.loads(text or "{}")
         except ValueError:
             log.warning("The Variable %r holds no refresh token as this provider keeps it; it is not used", self._name)
-            return None
-        except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
-            log.warning("The Variable %r could not be read: %s", self._name, type(error).__name__)
             return None
         matches = isinstance(kept, dict) and kept.get("connection") == self._first
         return str(kept["refresh_token"]) if matches and kept.get("refresh_token") else None
 
     def keep(self, refresh_token: str) -> None:
-        """Keep a new token."""
+        """Keep a new token.
+
+        :raises UnavailableError: it cannot be kept now.
+        """
         value = json.dumps({"connection": self._first, "refresh_token": refresh_token})
         try:
             self._run(lambda: _variable().set(self._name, value))
         except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
-            log.warning(
-                "Criteo gave a new refresh token, which could not be kept in the Variable %r: %s. This process goes on "
-                "with it; others may be refused. Not every Airflow version can write a Variable from a triggerer.",
-                self._name,
-                type(error).__name__,
-            )
+            raise self._unavailable("could not be written", error) from None
+
+    def _unavailable(self, what: str, error: Exception) -> UnavailableError:
+        # No more than its name: its text may have the token.
+        return UnavailableError(reason=f"the Variable {self._name!r} {what}: {type(error).__name__}")
 
     def _read(self) -> Any:
         try:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from airflow_provider_criteo.api.auth import Credentials, TokenFetch, TokenSource
-from airflow_provider_criteo.api.exceptions import AuthenticationError
+from airflow_provider_criteo.api.exceptions import AuthenticationError, UnavailableError
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.utils.refresh_tokens import VariableRefreshTokens
 
@@ -93,11 +94,58 @@ def test_what_is_no_token_of_ours_is_not_used(
     assert "criteo_refresh" in caplog.text
 
 
-def test_a_variable_that_cannot_be_written_costs_a_warning_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
+class KeptBehindAVault(Kept):
+    """A place that does not answer for some calls."""
+
+    def __init__(self, *, reads_away: int = 0, writes_away: int = 0) -> None:
+        super().__init__()
+        self.reads_away, self.writes_away = reads_away, writes_away
+
+    def newest(self) -> str | None:
+        if self.reads_away:
+            self.reads_away -= 1
+            raise UnavailableError(reason="the Variable 'x' could not be read: OSError")
+        return super().newest()
+
+    def keep(self, refresh_token: str) -> None:
+        if self.writes_away:
+            self.writes_away -= 1
+            raise UnavailableError(reason="the Variable 'x' could not be written: OSError")
+        super().keep(refresh_token)
+
+
+def test_a_kept_token_that_cannot_be_read_is_waited_for_and_no_other_one_is_sent(rotating: Sandbox) -> None:
+    kept = KeptBehindAVault(reads_away=1)
+    source, fetch = process(rotating, kept, [])
+    with pytest.raises(UnavailableError, match="could not be read"):
+        source.token(fetch)
+    assert not rotating.journal("token")
+    assert source.token(fetch)
+
+
+@pytest.mark.parametrize("writes_away", [1, 2, 3, 5])
+def test_a_token_that_cannot_be_kept_at_once_is_kept_later(
+    writes_away: int, rotating: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KeptBehindAVault(writes_away=writes_away)
+    source, fetch = process(rotating, kept, [])
+    waits: list[float] = []
+    fetch.sleep = waits.append
+    token = source.token(fetch)
+    assert ("tries again to keep it" in caplog.text) == (writes_away > 2)
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert source.token(fetch) == token
+    other, fetch = process(rotating, kept, [])
+    assert other.token(fetch) != token
+
+
+@pytest.mark.parametrize("done", ["read", "written"])
+def test_a_variable_that_does_not_answer_is_named_and_no_token(done: str) -> None:
     def away(call: object) -> None:
         raise ConnectionError("no answer, and a-secret-token")
 
-    with caplog.at_level(logging.WARNING):
-        VariableRefreshTokens("criteo_refresh", "the-first", away).keep("a-secret-token")
-    assert "could not be kept in the Variable 'criteo_refresh'" in caplog.text
-    assert "a-secret-token" not in caplog.text
+    variable = VariableRefreshTokens("criteo_refresh", "the-first", away)
+    with pytest.raises(UnavailableError, match=f"'criteo_refresh' could not be {done}: ConnectionError") as raised:
+        variable.newest() if done == "read" else variable.keep("a-secret-token")
+    assert "a-secret-token" not in str(raised.value)

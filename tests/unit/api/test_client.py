@@ -393,14 +393,19 @@ def test_a_certificate_that_is_not_trusted_is_told_before_anything_is_sent(
         assert not server.requests + server.token_requests
 
 
-def test_a_ca_bundle_that_is_missing_is_named_and_nothing_was_sent(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_ca_bundle_that_is_none_is_named_and_nothing_was_sent(
+    content: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-    said = r"unset REQUESTS_CA_BUNDLE=.*missing\.pem; nothing was sent"
-    client = CriteoClient("id", "secret", sleep=lambda seconds: None)
-    with client, pytest.raises(TransientError, match=said) as raised:
-        made(client)
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    said = r"unset REQUESTS_CA_BUNDLE=.*bundle\.pem; nothing was sent"
+    with RawServer(PENDING) as server:
+        client = CriteoClient("id", "secret", base_url=f"https://localhost:{server.port}", sleep=lambda seconds: None)
+        with client, pytest.raises(TransientError, match=said) as raised:
+            made(client)
     assert raised.value.sent is False
     assert "may exist" not in str(raised.value)
 

@@ -84,6 +84,8 @@ def test_the_day_the_clocks_change_is_one_day() -> None:
         (datetime(2026, 11, 24, tzinfo=PARIS), "2026-11-23T23:00:00Z", "2026-11-23T23:00:00Z"),
         (pendulum.datetime(2026, 11, 24, tz="Asia/Tokyo"), "2026-11-23T15:00:00Z", "2026-11-23T15:00:00Z"),
         ("2026-11-24T00:00:00+01:00", "2026-11-24T00:00:00+01:00", "2026-11-24T00:00:00+01:00"),
+        # {{ data_interval_start }}
+        ("2026-11-24 00:00:00+01:00", "2026-11-23T23:00:00Z", "2026-11-23T23:00:00Z"),
     ],
 )
 @pytest.mark.parametrize("report_type", ["mpo-realtime", "products", "mpo-products"])
@@ -144,8 +146,24 @@ NEXT_MIDNIGHT = [
 @pytest.mark.parametrize("row", rows_of(DateKind.WHOLE_DAYS))
 def test_an_end_at_the_next_midnight_is_doubted_for_a_whole_day_type(row: ReportType, start: Any, end: Any) -> None:
     (doubt,) = doubtful_days({"startDate": start, "endDate": end}, row)
-    assert f"report type {row.id!r} takes whole days: two days are asked for" in doubt
-    assert "for one day give startDate = endDate" in doubt
+    assert f"report type {row.id!r} takes whole: 2 days are asked for" in doubt
+    assert "give the last day that is in it" in doubt
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", 8),
+        (datetime(2026, 11, 1), datetime(2026, 12, 1), 31),
+        (datetime(2026, 1, 1), datetime(2027, 1, 1), 366),
+        # A day in Paris as Airflow has it, in UTC; the last when summer time ends.
+        ("2026-11-23T23:00:00+00:00", "2026-11-24T23:00:00+00:00", 2),
+        (pendulum.datetime(2026, 10, 24, 22), pendulum.datetime(2026, 10, 25, 23), 2),
+    ],
+)
+def test_the_end_of_a_data_interval_is_doubted_for_a_whole_day_type(start: Any, end: Any, days: int) -> None:
+    (doubt,) = doubtful_days({"startDate": start, "endDate": end}, REPORT_TYPES["statistics"])
+    assert f"{days} days are asked for" in doubt
 
 
 @pytest.mark.parametrize(("start", "end"), NEXT_MIDNIGHT)

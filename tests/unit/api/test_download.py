@@ -24,6 +24,7 @@ from airflow_provider_criteo.api.client import CriteoClient
 from airflow_provider_criteo.api.exceptions import (
     CriteoApiError,
     CriteoError,
+    PermissionDeniedError,
     RateLimitError,
     ReportExpiredError,
     ReportNotReadyError,
@@ -196,6 +197,10 @@ def test_a_longer_try_leaves_nothing_of_itself_in_a_shorter_file(destination: Pa
         (http(400, {"errors": [{"code": "x"}]}), ValidationError),
         (http(403, {"errors": [{"code": "export-alreadyexpired"}]}), ReportExpiredError),
         (http(429, Retry_After="3000"), RateLimitError),
+        (http(200, {"errors": [{"type": "quota"}], "data": None}, Retry_After="3000"), RateLimitError),
+        (http(200, {"errors": [{"type": "authorization"}]}), PermissionDeniedError),
+        (http(200, {"errors": [{"code": "report-not-ready"}]}), ReportNotReadyError),
+        (http(200, {"errors": [{"code": "export-expired"}]}), ReportExpiredError),
     ],
 )
 def test_what_is_no_report_is_an_error_at_once(
@@ -286,7 +291,27 @@ def test_a_file_with_fewer_rows_than_criteo_told_is_not_the_report(body: bytes, 
 @pytest.mark.parametrize(
     "body",
     [
+        b'{"columns": ["a", "b"], "data": [], "rows": 0}',
+        b'{"data": {"type": "x", "attributes": {"columns": ["a"], "data": [], "rows": 0}}}',
+        b'{"data": {"metadata": {"columns": [{"name": "a"}, {"name": "b"}]}, "data": [[1, 2]]}}',
+        b"[]",
+        b'[{"a": 1}]',
+    ],
+)
+def test_what_is_around_the_rows_is_no_row(body: bytes, destination: Path) -> None:
+    with RawServer(http(200, body)) as server, pytest.raises(TransientError, match="and Criteo told of 2"):
+        downloaded(server, destination, job_of(row_count=2))
+    assert untouched(destination)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b"a,b\n1,2\n3,4",
+        b'{"data": [[1], [2]], "metadata": {"columns": ["a"]}}',
+        b'{"data": {"type": "x", "attributes": {"columns": ["a"], "data": [[1], [2]]}}}',
+        b'{"data": {"metaData": {"columns": [{"name": "a"}]}, "data": [[1], [2]]}}',
+        b'{\n  "a": 1\n}\n{\n  "a": 2\n}\n',
         json.dumps([{"a": 1}, {"a": 2}]).encode(),
         json.dumps({"columns": ["a"], "data": [[1], [2]], "rows": 2}).encode(),
         b'{"a": 1}\n{"a": 2}\n',

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_criteo.api.answers import Answer, error_for, job_in
+from airflow_provider_criteo.api.answers import Answer, error_for, job_in, report_id_in
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
     ReportExpiredError,
@@ -78,7 +79,7 @@ SHAPES: dict[str, tuple[Any, list[str]]] = {
     "a gateway's fault": ({"fault": {"faultstring": "Spike arrest"}}, ["Spike arrest"]),
     "a list": ([{"title": "One"}, "Two"], ["One", "Two"]),
     "text": (b"upstream connect error", ["upstream connect error"]),
-    "text that is JSON": ("just text", ['"just text"']),
+    "text that is JSON": ("just text", ["just text"]),
     "nothing": (b"", []),
     "null": (None, ["null"]),
     "an empty object": ({}, ["{}"]),
@@ -218,6 +219,33 @@ def test_a_secret_is_taken_out_before_a_text_is_cut(blanks: int) -> None:
         assert "0000-0001" not in f"{reply.problems} {job}"
 
 
+@pytest.mark.parametrize("escaped", [html.escape(SECRET), SECRET.replace("+", "&#x2B;")])
+def test_a_secret_that_a_page_has_escaped_is_taken_out(escaped: str) -> None:
+    reply = answer(f"<html><p>client_secret={escaped}</p></html>".encode(), 400, SECRET)
+    (said,) = reply.problems
+    assert said.detail == "client_secret=***"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'"Ung\\u00fcltig +"', "application/json"),
+        ("Ungültig +".encode("latin-1"), "text/plain; charset=iso-8859-1"),
+        ("<p>Ungültig +</p>".encode("utf-16"), 'text/html; charset="UTF-16"'),
+        ("Ungültig +".encode(), "text/plain; charset=no-such"),
+        ("Ungültig +".encode(), "text/plain"),
+    ],
+)
+def test_words_are_read_as_they_are_written(body: bytes, content_type: str) -> None:
+    (said,) = Answer(400, {"Content-Type": content_type}, body).problems
+    assert said.detail == "Ungültig +"
+
+
+def test_an_id_without_end_is_none() -> None:
+    reply = answer({"data": {"id": "9" * 300_000}}, 200)
+    assert report_id_in(reply.json, ROW) is None
+
+
 # Bounds
 
 ENTRIES = {"errors": [{"code": "c", "title": "Too much", "source": {f"field{n}": "x" * 90 for n in range(150_000)}}]}
@@ -231,6 +259,8 @@ HUGE = {
     "long quotes": {"message": '"\\' * 500_000},
     "a long page": b"<html>" + b"<p>word</p>" * 100_000,
     "a deep list": [[["x" * 1_000_000]]],
+    "a deeper list": b'{"errors": ' + b"[" * 900 + b"]" * 900 + b"}",
+    "a list that is too deep to parse": b'{"errors": ' + b"[" * 100_000,
 }
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import UserList, deque
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -212,3 +214,35 @@ def test_a_dags_default_arguments_reach_every_parameter(cls: Any) -> None:
     assert {name: getattr(operator, name) for name in defaults if hasattr(operator, name)} == {
         name: value for name, value in defaults.items() if hasattr(operator, name)
     }
+
+
+class Field(str, Enum):
+    IDS = "advertiserIds"
+
+
+@pytest.mark.parametrize("sequence", [deque, UserList, tuple, list])
+def test_every_sequence_is_rendered_and_an_enums_member_is_a_key(sequence: Any) -> None:
+    attributes = {Field.IDS: sequence(["{{ params.it }}"]), "filters": {Field.IDS: ["7"]}}
+    operator = CreateReportJobOperator(task_id="create", attributes=attributes)
+    rendered(operator, params={"it": "5"})
+    assert json.loads(json.dumps(operator.attributes)) == {"advertiserIds": ["5"], "filters": {"advertiserIds": ["7"]}}
+    assert all(type(key) is str for key in (*operator.attributes, *operator.attributes["filters"]))
+
+
+def test_every_mapping_is_rendered() -> None:
+    columns = MappingProxyType({"date": "{{ params.it }}"})
+    operator = DownloadReportOperator(
+        task_id="load", report_id="1", destination="/lake/x", output_format="csv", columns=columns
+    )
+    assert rendered(operator, params={"it": "day"}).columns == {"date": "day"}
+
+
+def test_what_comes_from_another_task_has_no_templates() -> None:
+    """Airflow knows it by its identity."""
+    told = {"advertiserIds": ["{{ 1 + 1 }}"], "filters": {"name": "{{ not a template"}}
+    with dag():
+        operator = CreateReportJobOperator(task_id="create", attributes={})
+    operator.attributes = told
+    context = {"ti": TaskInstance(), "params": {}}
+    operator._do_render_template_fields(operator, ("attributes",), context, operator.get_template_env(), {id(told)})
+    assert operator.attributes == told

@@ -415,9 +415,16 @@ def test_a_trigger_that_airflow_times_out_is_a_timeout(flag: str) -> None:
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_trigger_that_breaks(flag: str) -> None:
-    """In deferrable mode Airflow's ``soft_fail`` spares a broken trigger, too."""
-    with pytest.raises(AirflowSkipException if flag in ("soft_fail", "never_fail") else TaskDeferralError):
+    """Nothing is known of the report: what may be mended by a retry is not skipped in silence."""
+    with pytest.raises(AirflowSkipException if flag == "never_fail" else TaskDeferralError):
         resumed(flag, "__fail__", error="Trigger failure", traceback=["Traceback: it broke"])
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_connection_that_could_not_be_looked_up_is_for_a_retry(flag: str) -> None:
+    away = UnavailableError(reason="the connection cannot be looked up")
+    with pytest.raises(AirflowSkipException if flag == "never_fail" else UnavailableError):
+        resumed(flag, "execute_complete", event={"outcome": "refused", "error": error_to_json(away)})
 
 
 PENDING_JOB = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pending", "state": "pending"}
