@@ -9,11 +9,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from airflow_provider_criteo.api.answers import Answer, error_of_list
 from airflow_provider_criteo.api.exceptions import CriteoError, PermissionDeniedError, TransientError
-from airflow_provider_criteo.api.report_type import CHANNELS, CURRENT_VERSION, NEXT_VERSION, PREVIEW_VERSION
+from airflow_provider_criteo.api.report_type import (
+    CHANNELS,
+    CURRENT_VERSION,
+    NEXT_VERSION,
+    PREVIEW_VERSION,
+    versions_to_call,
+)
 
 _PER_PAGE = 100
 
@@ -51,14 +58,14 @@ class AccountPage:
 GetPage = Callable[[AccountList, int], AccountPage]
 
 
-def account_versions(api_version: str | None) -> tuple[str, ...]:
+def account_versions(api_version: str | None, today: date | None = None) -> tuple[str, ...]:
     """The versions to ask in, in order of preference.
 
     :param api_version: of the connection.
+    :param today: in UTC; now where None.
     """
-    if api_version is None:
-        return CURRENT_VERSION, NEXT_VERSION
-    return CHANNELS if api_version == PREVIEW_VERSION else (api_version,)
+    served = CHANNELS if api_version == PREVIEW_VERSION else (CURRENT_VERSION, NEXT_VERSION)
+    return versions_to_call(served, api_version, today)
 
 
 def account_page(answer: Answer, accounts: AccountList) -> AccountPage:

@@ -10,11 +10,10 @@ import codecs
 import html
 import json as jsonlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
@@ -43,6 +42,7 @@ from airflow_provider_criteo.api.models import (
     shortened,
 )
 from airflow_provider_criteo.api.quota import rate_limit_of
+from airflow_provider_criteo.api.redaction import Redact, redacted
 from airflow_provider_criteo.api.report_type import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
@@ -63,23 +63,6 @@ _LONGEST_STATUS = 100
 _ROWS_IN_MESSAGE = re.compile(r"\brows?_?count\s*=\s*([0-9]{1,18})\b", re.IGNORECASE)
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
-_SHORTEST_SECRET = 5
-"""As in Airflow's own masking: taking shorter ones out of a text leaves nothing that can be read."""
-
-Redact = Callable[[str], str]
-
-
-def without(secrets: Iterable[str]) -> Redact:
-    """Takes secrets out of a text: as they are, and as they stand in a URL or a form."""
-    forms = {
-        form
-        for secret in secrets
-        if len(secret) >= _SHORTEST_SECRET
-        for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
-    }
-    longest_first = sorted(forms, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
-    return lambda text: pattern.sub("***", text)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -92,17 +75,6 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 def _members(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
-
-
-def redacted(value: Any, redact: Redact) -> Any:
-    """A JSON value with every text in it redacted."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact(key): redacted(item, redact) for key, item in value.items()}
-    if isinstance(value, list):
-        return [redacted(item, redact) for item in value]
-    return value
 
 
 def is_markup(start: bytes) -> bool:

@@ -23,7 +23,7 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_criteo.api import http
-from airflow_provider_criteo.api.answers import Answer, Redact, error_of_status, without
+from airflow_provider_criteo.api.answers import Answer, error_of_status
 from airflow_provider_criteo.api.exceptions import (
     AuthenticationError,
     CriteoApiError,
@@ -32,6 +32,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     UnavailableError,
 )
+from airflow_provider_criteo.api.redaction import Redact, without
 from airflow_provider_criteo.api.report_type import choices
 
 log = logging.getLogger(__name__)

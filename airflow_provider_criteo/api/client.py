@@ -110,6 +110,7 @@ class CriteoClient:
         self._source = token_source(Credentials(client_id, client_secret, grant_type, refresh_token), self.base_url)
         fetch = TokenFetch(self._timeout, user_agent, mask, refresh_tokens, sleep)
         self._auth = BearerAuth(self._source, fetch, self.base_url)
+        self._today = today
         self._served = ServedVersions(today)
         self._last = threading.local()
         self.session = http.new_session()
@@ -312,7 +313,7 @@ class CriteoClient:
         return seen_accounts(self._account_page)
 
     def _account_page(self, accounts: AccountList, index: int) -> AccountPage:
-        versions = account_versions(self.api_version)
+        versions = account_versions(self.api_version, self._today())
         answer, _ = self._ask(accounts.name, versions, partial(accounts.url, page=index))
         return account_page(answer, accounts)
 

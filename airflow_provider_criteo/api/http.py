@@ -20,9 +20,10 @@ import urllib3
 from requests.auth import AuthBase
 
 from airflow_provider_criteo import __version__
-from airflow_provider_criteo.api.answers import Answer, Redact, without
+from airflow_provider_criteo.api.answers import Answer
 from airflow_provider_criteo.api.exceptions import InvalidInputError, TransientError
 from airflow_provider_criteo.api.models import one_line, shortened
+from airflow_provider_criteo.api.redaction import Redact, without
 
 DEFAULT_BASE_URL = "https://api.criteo.com"
 _LARGEST_REPLY = 32 * 1024 * 1024

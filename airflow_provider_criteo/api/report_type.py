@@ -141,24 +141,14 @@ class ReportType:
     def versions_to_call(self, api_version: str | None = None, today: date | None = None) -> tuple[str, ...]:
         """The API version to call, and those to fall forward to when Criteo has retired it, in order.
 
-        They are those that have not ended; the last where all have. A version that is asked for is the only one, but
-        experimental is the new name of preview.
-
-        :param today: in UTC; now where None.
         :raises InvalidInputError: this report type is not served by the version that is asked for.
         """
-        asked = (api_version,) if api_version else ()
         if api_version and api_version not in self.versions:
             raise InvalidInputError(
                 f"api_version={api_version!r} does not serve report type {self.id!r}; "
                 + choices(api_version, self.versions)
             )
-        if asked and api_version != PREVIEW_VERSION:
-            return asked
-        today = today or datetime.now(timezone.utc).date()
-        following = self.versions[self.versions.index(PREVIEW_VERSION) + 1 :] if asked else self.versions
-        running = tuple(version for version in following if today <= VERSION_ENDS.get(version, date.max))
-        return (*asked, *running) or self.versions[-1:]
+        return versions_to_call(self.versions, api_version, today)
 
     def version(self, api_version: str | None = None, today: date | None = None) -> str:
         """The API version to call. See ``versions_to_call``."""
@@ -180,6 +170,26 @@ class ReportType:
     def state(word: str) -> JobState:
         """The job state that Criteo's word means; of a word that is not known, ``UNKNOWN``."""
         return STATUS_WORDS.get(word.strip().lower(), JobState.UNKNOWN)
+
+
+def versions_to_call(
+    served: tuple[str, ...], api_version: str | None = None, today: date | None = None
+) -> tuple[str, ...]:
+    """The API version to call, and those to fall forward to when Criteo has retired it, in order.
+
+    They are those that have not ended; the last where all have. A version that is asked for is the only one, but
+    experimental is the new name of preview.
+
+    :param served: by what is called, in order of preference.
+    :param today: in UTC; now where None.
+    """
+    if api_version and api_version != PREVIEW_VERSION:
+        return (api_version,)
+    today = today or datetime.now(timezone.utc).date()
+    asked = (api_version,) if api_version else ()
+    following = served[served.index(PREVIEW_VERSION) + 1 :] if asked else served
+    running = tuple(version for version in following if today <= VERSION_ENDS.get(version, date.max))
+    return (*asked, *running) or served[-1:]
 
 
 def is_status_word(word: str) -> bool:

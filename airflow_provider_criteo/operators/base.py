@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -23,9 +22,8 @@ from airflow_provider_criteo.utils.arguments import (
     check_flags,
     check_report_type,
     is_final,
+    is_json_file,
 )
-from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.observability import openlineage
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
@@ -45,6 +43,7 @@ class UsesConnection(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("criteo_conn_id",)
+    api_version: str | Any | None = None
 
     def __init__(self, *, criteo_conn_id: str | Any = CriteoHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,7 +53,7 @@ class UsesConnection(BaseOperator):
     @cached_property
     def hook(self) -> CriteoHook:
         """The one hook of the task: one client, one session."""
-        return CriteoHook(self.criteo_conn_id)
+        return CriteoHook(self.criteo_conn_id, self.api_version or None)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """As Airflow renders, but an enum's member as its value, a path as its text, any mapping and any sequence.
@@ -102,79 +101,6 @@ class CriteoBaseOperator(UsesConnection):
         self.api_version = api_version
         check_report_type(self)
 
-    @cached_property
-    def hook(self) -> CriteoHook:
-        """The one hook of the task: one client, one session."""
-        return CriteoHook(self.criteo_conn_id, self.api_version or None)
-
-
-class WaitsForReportJob(CriteoBaseOperator):
-    """A task that waits for a report job, without a worker where it is deferrable."""
-
-    poke_interval: float
-    deferrable: bool
-
-    def minutes_of_quota_before(self, context: Context) -> float:
-        """Minutes of the quota that a call each of the tasks before this one uses up; 0 within the first."""
-        place = self._place(context)
-        if not place or place < self.hook.settings.quota:
-            return 0.0
-        return place / self.hook.settings.quota
-
-    def _place(self, context: Context) -> int:
-        """How many tasks come before this one, of those that may start together with it: mapped ones, or the DAG's own."""
-        map_index = getattr(context.get("ti"), "map_index", -1)
-        if isinstance(map_index, int) and map_index >= 0:
-            return map_index
-        dag = self.get_dag()
-        if dag is None:
-            return 0
-        this: Any = dag.get_task(self.task_id)
-        never_together = this.get_flat_relative_ids(upstream=True) | this.get_flat_relative_ids(upstream=False)
-        tasks: list[Any] = dag.tasks
-        together = [
-            task.task_id
-            for task in tasks
-            if type(task) is type(this)
-            and task.criteo_conn_id == this.criteo_conn_id
-            and task.task_id not in never_together
-        ]
-        return together.index(self.task_id)
-
-    def defer_until_done(self, report_id: str, wait_seconds: float, deadline: Deadline, **options: Any) -> NoReturn:
-        """Go on in the triggerer; ``execute_complete`` gets its event.
-
-        :param wait_seconds: until the first poll there.
-        :param options: more of ``ReportJobTrigger``.
-        """
-        # Not at the top: a DAG file needs no trigger.
-        from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
-
-        timeout = timedelta(seconds=deadline.timeout)
-        self.log.info(
-            "Waiting for report job %s in the triggerer, at most %s; first poll in %.0f s",
-            report_id,
-            timeout,
-            wait_seconds,
-        )
-        self.defer(
-            trigger=ReportJobTrigger(
-                report_id=report_id,
-                report_type=self.report_type,
-                criteo_conn_id=self.criteo_conn_id,
-                api_version=self.api_version or None,
-                poll_interval=self.poke_interval,
-                end_time=deadline.end,
-                started=deadline.started,
-                of_execution=deadline.of_execution,
-                first_poll_at=CLOCK.now() + wait_seconds,
-                **options,
-            ),
-            method_name="execute_complete",
-            timeout=deadline.trigger_timeout(),
-        )
-        raise AssertionError("a deferral raises")
-
 
 class CreatesReportJob(CriteoBaseOperator):
     """A task that creates a report job.
@@ -212,7 +138,7 @@ class CreatesReportJob(CriteoBaseOperator):
         Not by ``template_ext``: that would take a destination that ends in ``.json`` for a template, too.
         """
         super().resolve_template_files()
-        if _is_json_file(self.attributes) and is_final(self.attributes, self):
+        if is_json_file(self.attributes) and is_final(self.attributes, self):
             self.attributes = self._read_beside_dag(self.attributes)
 
     def created_job(
@@ -236,7 +162,7 @@ class CreatesReportJob(CriteoBaseOperator):
     def rendered_attributes(self, context: Context) -> dict[str, Any]:
         """What to report, read from its file if it stands in one."""
         attributes = self.attributes
-        if _is_json_file(attributes):
+        if is_json_file(attributes):
             # A path that was a template, or that of a mapped task: too late for Airflow to resolve template files.
             text = self._read_beside_dag(attributes)
             try:
@@ -254,10 +180,6 @@ class CreatesReportJob(CriteoBaseOperator):
             raise InvalidInputError(
                 f"attributes={name!r} is no file in the DAG's folder or its template_searchpath: {error}"
             ) from error
-
-
-def _is_json_file(attributes: object) -> TypeGuard[str]:
-    return isinstance(attributes, str) and attributes.endswith(".json") and not attributes.lstrip().startswith("{")
 
 
 def _read_in_zip(name: str, dag: Any) -> str | None:

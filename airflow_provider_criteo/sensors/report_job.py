@@ -23,7 +23,8 @@ from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import UnavailableError, as_task_exceptions
-from airflow_provider_criteo.operators.base import CriteoBaseOperator, WaitsForReportJob
+from airflow_provider_criteo.operators.base import CriteoBaseOperator
+from airflow_provider_criteo.operators.waiting import WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline, job_of

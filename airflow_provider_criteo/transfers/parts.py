@@ -7,9 +7,9 @@ the jobs of the parts alone, and a retry finds each job by its part's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import JobState, ReportJob
@@ -27,7 +27,7 @@ from airflow_provider_criteo.utils.report_table import SPLIT
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_criteo.hooks.criteo import CriteoHook
+    from airflow_provider_criteo.transfers.export import ExportsReport
 
 MOST_PARTS = 64
 _WHOLE = ""
@@ -43,63 +43,6 @@ def check_on_row_cap(task: Any) -> None:
             f"on_row_cap={SPLIT!r} and output_format={task.output_format!r}: parts become one table, not one of "
             "Criteo's files; set output_format to 'parquet', 'jsonl' or 'csv'"
         )
-
-
-class Exports(Protocol):
-    """What a task does for each of its parts: create, wait, download, and its turns in the quota's queue."""
-
-    report_type: str
-    account_id: Any
-    api_version: Any
-    criteo_conn_id: str
-    deferrable: bool
-
-    @property
-    def log(self) -> Any:
-        """The task's log."""
-
-    @property
-    def hook(self) -> CriteoHook:
-        """The task's hook."""
-
-    @property
-    def quota_wait(self) -> float | None:
-        """Seconds that a call may wait for a used-up quota."""
-
-    def rendered_attributes(self, context: Context) -> dict[str, Any]:
-        """The whole request."""
-        ...
-
-    def created_job(
-        self, context: Context, quota_wait: float | None, attributes: Mapping[str, Any], part: str
-    ) -> ReportJob:
-        """Create a part's job, or take up the one of an earlier try."""
-        ...
-
-    def waited_for(
-        self,
-        job: ReportJob,
-        deadline: Deadline,
-        called_at: float | None,
-        carried: dict[str, Any],
-        *,
-        at_once: bool,
-        calls_made: int,
-    ) -> ReportJob:
-        """A part's job when it is done; or the task defers."""
-        ...
-
-    def download_parts(
-        self, context: Context, jobs: Sequence[ReportJob], quota_wait: float | None, attributes: Mapping[str, Any]
-    ) -> str:
-        """Make one table of the parts' files."""
-        ...
-
-    def defer_to_queue(
-        self, call: str, deadline: Deadline, error: RateLimitError | None = None, *, calls: int = 1, **carried: Any
-    ) -> NoReturn:
-        """Wait for the turn of calls without a worker."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -174,7 +117,7 @@ class PartsOfReport:
 
     def __init__(
         self,
-        task: Exports,
+        task: ExportsReport,
         context: Context,
         deadline: Deadline,
         parts: Parts,
@@ -196,7 +139,7 @@ class PartsOfReport:
     @classmethod
     def whole(
         cls,
-        task: Exports,
+        task: ExportsReport,
         context: Context,
         job: ReportJob,
         deadline: Deadline,
@@ -208,7 +151,7 @@ class PartsOfReport:
     @classmethod
     def carried(
         cls,
-        task: Exports,
+        task: ExportsReport,
         context: Context,
         carried: Mapping[str, Any],
         ended: ReportJob | None = None,
@@ -265,10 +208,9 @@ class PartsOfReport:
         if self._parts.jobs[name] is not None:
             return
         attributes = self._parts.attributes_of(name)
-        try:
-            self._parts.jobs[name] = self._task.created_job(self._context, self._task.quota_wait, attributes, name)
-        except RateLimitError as error:
-            self._task.defer_to_queue("create", self._deadline, error, **self._state())
+        self._parts.jobs[name] = self._task.created_in_turn(
+            self._context, self._deadline, attributes, name, **self._state()
+        )
         if not self._in_turn:
             self._called_at, self._calls_made = CLOCK.now(), self._calls_made + 1
         self._in_turn = False

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import ReportJob
-from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
-from airflow_provider_criteo.api.quota import MINUTE
+from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL
 from airflow_provider_criteo.exceptions import as_task_exceptions
-from airflow_provider_criteo.operators.base import CreatesReportJob, WaitsForReportJob, WritesReportFile
+from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
+from airflow_provider_criteo.transfers.export import ExportsReport
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DEFAULT_POOL = "default_pool"  # airflow.models.pool.Pool.DEFAULT_POOL_NAME
 
 
-class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesReportFile):
+class ReportToObjectStorageOperator(ExportsReport):
     """Create a report job, wait for it and download its file.
 
     With ``deferrable=True`` it waits in the triggerer, for the job and for a used-up quota: two worker
@@ -117,16 +117,8 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         """The attributes, where a table needs them."""
         return self.rendered_attributes(context) if self.output_format else None
 
-    @property
-    def quota_wait(self) -> float | None:
-        """A deferrable task goes to the queue instead; it downloads many parts without this."""
-        return 0.0 if self.deferrable else None
-
     def _export(self, context: Context, deadline: Deadline, *, had_turn: bool = False) -> str:
-        try:
-            job = self.created_job(context, self.quota_wait)
-        except RateLimitError as error:
-            self.defer_to_queue("create", deadline, error)
+        job = self.created_in_turn(context, deadline)
         called_at = None if had_turn else CLOCK.now()
         return self._downloaded(context, self.waited_for(job, deadline, called_at), deadline)
 
@@ -138,45 +130,6 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         except RateLimitError as error:
             self.defer_to_queue("download", deadline, error, job=job.to_json())
 
-    def waited_for(
-        self,
-        job: ReportJob,
-        deadline: Deadline,
-        called_at: float | None,
-        carried: dict[str, Any] | None = None,
-        *,
-        at_once: bool = False,
-        calls_made: int = 1,
-    ) -> ReportJob:
-        """The job when it is done; a deferrable task goes to the triggerer until then.
-
-        :param called_at: when the task made a call without a turn in the queue, epoch seconds, where it did.
-        :param carried: what a deferred task goes on with, where that is more than the job.
-        :param at_once: whether the first poll is due now.
-        :param calls_made: how many such calls it made.
-        """
-        wait = Wait(
-            job.report_id,
-            poll_interval=self.poke_interval,
-            timeout=deadline.timeout,
-            started=deadline.started,
-            answered=True,
-            log=self.log,
-            clock=CLOCK.now,
-        )
-        with deadline.as_airflow_timeout(), as_task_exceptions(self.criteo_conn_id):
-            wait_seconds = wait.saw(job)
-            pause = 0.0 if at_once else wait_seconds
-            while wait_seconds:
-                if self.deferrable:
-                    calls = {"called_at": called_at, "calls_made": calls_made}
-                    options = {"then_download": carried is None, "carried": carried, **calls}
-                    self.defer_until_done(job.report_id, pause or 0.0, deadline, **options)
-                CLOCK.sleep(pause or 0.0)
-                wait_seconds = pause = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))
-        assert wait.job is not None
-        return wait.job
-
     # Deferrable
 
     def _is_beyond_first_window(self, context: Context) -> bool:
@@ -185,47 +138,3 @@ class ReportToObjectStorageOperator(CreatesReportJob, WaitsForReportJob, WritesR
         A pool of the user's own is taken for the bound of what is under way at once, as ``docs/scaling.md`` advises.
         """
         return self.pool == _DEFAULT_POOL and self.minutes_of_quota_before(context) > 0
-
-    def defer_to_queue(
-        self,
-        call: str,
-        deadline: Deadline,
-        error: RateLimitError | None = None,
-        *,
-        beyond_first_window: bool = False,
-        calls: int = 1,
-        **carried: Any,
-    ) -> NoReturn:
-        """Wait for the turn of a call, or of several, without a worker.
-
-        :param call: ``"create"`` or ``"download"``.
-        :param error: what Criteo said when it refused the call; raised where there is no waiting without a worker.
-        :param beyond_first_window: whether it was not tried, as a window's tasks before this one try without a turn.
-        :param calls: how many calls are to be made then.
-        :param carried: what the task goes on with, beside the deadline.
-        """
-        now = CLOCK.now()
-        reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
-        if error is not None and (not self.deferrable or now + reset_in >= deadline.end):
-            raise error
-        # Not at the top: a DAG file needs no trigger.
-        from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
-
-        told = error.reason if error is not None else "more calls than may be made at once"
-        self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)
-        self.defer(
-            trigger=QuotaTurnTrigger(
-                call=call,
-                criteo_conn_id=self.criteo_conn_id,
-                due=deadline.started,
-                end_time=deadline.end,
-                limit=error.limit if error is not None else None,
-                refused_until=now + reset_in if error is not None else None,
-                carried={"deadline": deadline.to_json(), **carried},
-                beyond_first_window=beyond_first_window,
-                calls=calls,
-            ),
-            method_name="execute_in_turn",
-            timeout=deadline.trigger_timeout(),
-        )
-        raise AssertionError("a deferral raises")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from airflow_provider_criteo.api.attributes import as_json, parse_attributes
 from airflow_provider_criteo.api.report_type import require_account_id, require_report_id
@@ -81,13 +81,18 @@ def required_report_id(report_id: object) -> str:
         return require_report_id(report_id)
 
 
+def is_json_file(attributes: object) -> TypeGuard[str]:
+    """Whether attributes are the path of the file in which they stand."""
+    return isinstance(attributes, str) and attributes.endswith(".json") and not attributes.lstrip().startswith("{")
+
+
 def check_attributes(task: Any) -> None:
     """Check attributes, as far as they are final when the DAG is parsed.
 
     :raises InvalidInputError: they are no dict, or have a value that is no JSON.
     """
     attributes = task.attributes
-    if isinstance(attributes, str) and (attributes.endswith(".json") or not is_final(attributes, task)):
+    if is_json_file(attributes) or (isinstance(attributes, str) and not is_final(attributes, task)):
         return
     if isinstance(attributes, (str, Mapping, int, float, list, tuple, set)) or attributes is None:
         with as_task_exceptions():

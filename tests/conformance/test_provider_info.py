@@ -129,6 +129,8 @@ PUBLIC = {
 INTERNAL = {
     "airflow_provider_criteo.operators.base",
     "airflow_provider_criteo.operators.links",
+    "airflow_provider_criteo.operators.waiting",
+    "airflow_provider_criteo.transfers.export",
     "airflow_provider_criteo.transfers.parts",
     "airflow_provider_criteo.triggers.poller",
     "airflow_provider_criteo.triggers.queue",
