@@ -5,6 +5,7 @@ What a reply means, that of a 429 too, is in ``answers``.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import ssl
@@ -92,6 +93,28 @@ class _NoAuth(AuthBase):
 NO_AUTH = _NoAuth()
 
 
+class _WithoutSignatures(logging.Filter):
+    """Takes the query out of urllib3's line on a request, at level DEBUG, where we were redirected: it may be a signature.
+
+    :ivar hosts: of those requests.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hosts: set[str | None] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record, without the query."""
+        arguments = record.args
+        if isinstance(arguments, tuple) and len(arguments) > 1 and arguments[1] in self.hosts:
+            record.args = tuple(part.partition("?")[0] if isinstance(part, str) else part for part in arguments)
+        return True
+
+
+_WITHOUT_SIGNATURES = _WithoutSignatures()
+logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_SIGNATURES)
+
+
 class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
@@ -101,6 +124,8 @@ class _Session(requests.Session):
         target = super().get_redirect_target(resp)
         if target and urlsplit(target).scheme == "http" and urlsplit(resp.url).scheme == "https":
             raise requests.exceptions.InvalidSchema("a redirect that leaves https")
+        if target:
+            _WITHOUT_SIGNATURES.hosts.add(urlsplit(urljoin(resp.url, target)).hostname)
         return target
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:

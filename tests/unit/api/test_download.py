@@ -410,7 +410,10 @@ def test_a_signed_link_that_is_dead_is_asked_for_again_through_criteo(dead: byte
 
 
 @pytest.mark.parametrize("signature", ["ab+cd/ef", "ab%2Bcd%2Fef", "ab%2bcd%2fef"])
-def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(signature: str, destination: Path) -> None:
+def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(
+    signature: str, destination: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     said = (
         f"<?xml version='1.0'?><Error><Message>Request has expired</Message><Signature>{signature}</Signature></Error>"
     )
@@ -418,6 +421,8 @@ def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(signat
         elsewhere = store.url.replace("localhost", "127.0.0.1") + "/signed?signature=ab%2Bcd%2Fef&x=1"
         with RawServer(http(302, Location=elsewhere)) as server, pytest.raises(TransientError) as raised:
             downloaded(server, destination)
+    assert '"GET /signed HTTP/1.1" 403' in caplog.text
+    assert "signature" not in caplog.text
     assert "Request has expired ***" in str(raised.value)
     assert "127.0.0.1, which refused" in str(raised.value)
 
