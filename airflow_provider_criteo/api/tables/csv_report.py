@@ -6,8 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from math import isfinite
+from threading import Lock
 from typing import IO, Any
 
 import pyarrow as pa
@@ -63,7 +65,6 @@ class CsvReport:
         read = 0
         try:
             for batch in self._read(types):
-                _require_finite(batch)
                 read += 1
                 yield self.names, batch.columns
             return
@@ -76,25 +77,28 @@ class CsvReport:
             raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
 
     def _read(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-        self._file.seek(self._start)
-        counter = _QuoteCounter(self._file)
-        with pa.csv.open_csv(
-            pa.PythonFile(counter, "r"),
-            pa.csv.ReadOptions(column_names=self.names, block_size=self._block_size),
-            # A blank line is a row of a single column, and none of several.
-            pa.csv.ParseOptions(
-                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=len(self.names) > 1
-            ),
-            # ,, is null and ,"", is not.
-            pa.csv.ConvertOptions(
-                column_types={**dict.fromkeys(self.names, pa.string()), **types},
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        ) as reader:
-            yield from reader
-        if counter.quotes % 2:
+        with (
+            closing(_Reading(self._file, self._start)) as reading,
+            pa.csv.open_csv(
+                pa.PythonFile(reading, "r"),
+                pa.csv.ReadOptions(column_names=self.names, block_size=self._block_size),
+                # A blank line is a row of a single column, and none of several.
+                pa.csv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=len(self.names) > 1
+                ),
+                # ,, is null and ,"", is not.
+                pa.csv.ConvertOptions(
+                    column_types={**dict.fromkeys(self.names, pa.string()), **types},
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            ) as reader,
+        ):
+            for batch in reader:
+                _require_finite(batch)
+                yield batch
+        if reading.quotes % 2:
             self._check_last_quote()
 
     def _check_last_quote(self) -> None:
@@ -116,25 +120,33 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
-class _QuoteCounter:
-    """A file that Arrow reads and does not close; where it is cut, its quotes may not be paired."""
+class _Reading:
+    """A file from some place on, as Arrow reads it: ahead, by a thread of its own that outlives Arrow's reader.
+
+    :ivar quotes: how many were read; where a file is cut, they may not be paired.
+    """
 
     closed = False
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, file: IO[bytes], start: int) -> None:
+        file.seek(start)
+        self._file: IO[bytes] | None = file
+        self._lock = Lock()
         self.quotes = 0
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's."""
-        chunk = self._file.read(size)
+        """As a file's; nothing after ``close()``."""
+        with self._lock:
+            chunk = b"" if self._file is None else self._file.read(size)
         # Arrow counts them in half the time that bytes.count() takes.
         characters = pa.Array.from_buffers(pa.uint8(), len(chunk), [None, pa.py_buffer(chunk)])
         self.quotes += pc.equal(characters, _QUOTE).true_count
         return chunk
 
     def close(self) -> None:
-        """Its owner does."""
+        """Let go of the file, which stays open: no read of it is under way, and none will be."""
+        with self._lock:
+            self._file = None
 
 
 def _require_finite(batch: pa.RecordBatch) -> None:

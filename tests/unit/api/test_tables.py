@@ -9,6 +9,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -228,6 +229,33 @@ def test_a_late_odd_value_in_csv_loses_and_doubles_no_row() -> None:
     text = "clicks,ctr\n" + "".join(f"{number},0.5\n" for number in range(3_000)) + "3000.0,0.5\n"
 
     assert read(text, buffer_size=777)["clicks"].to_pylist() == list(range(3_001))
+
+
+class FileWithALateRead(io.BytesIO):
+    """A read by Arrow's own thread lets another seek go first, where there is one; so do loaded machines."""
+
+    seeks = 0
+
+    def seek(self, *place: int) -> int:
+        self.seeks += 1
+        return super().seek(*place)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if threading.current_thread() is not threading.main_thread():
+            before = self.seeks
+            for _ in range(300_000):
+                if self.seeks != before:
+                    break
+        return super().read(size)
+
+
+def test_a_reader_that_was_given_up_takes_no_rows_from_the_one_after_it() -> None:
+    rows = 2_000
+    text = "date,clicks\n2020/9/10,0\n" + "".join(f"2026-10-01,{number}\n" for number in range(1, rows))
+
+    table = read_report(FileWithALateRead(text.encode()), "rm-performance", buffer_size=8 * 1024).read_all()
+
+    assert table["clicks"].to_pylist() == list(range(rows))
 
 
 @pytest.mark.parametrize(
