@@ -137,7 +137,7 @@ class _Reading:
     def read(self, size: int = -1) -> bytes:
         """As a file's; nothing after ``close()``."""
         with self._lock:
-            chunk = b"" if self._file is None else self._file.read(size)
+            chunk = b"" if self._file is None else _whole_line_ends(self._file, size)
         # Arrow counts them in half the time that bytes.count() takes.
         characters = pa.Array.from_buffers(pa.uint8(), len(chunk), [None, pa.py_buffer(chunk)])
         self.quotes += pc.equal(characters, _QUOTE).true_count
@@ -147,6 +147,15 @@ class _Reading:
         """Let go of the file, which stays open: no read of it is under way, and none will be."""
         with self._lock:
             self._file = None
+
+
+def _whole_line_ends(file: IO[bytes], size: int) -> bytes:
+    """As many bytes of a file, or more, so that no line end is split."""
+    chunk = file.read(size)
+    # Arrow drops a \n that begins a block after one that ends in \r, within quotes, too.
+    while chunk.endswith(b"\r") and (more := file.read(size)):
+        chunk += more
+    return chunk
 
 
 def _require_finite(batch: pa.RecordBatch) -> None:

@@ -231,6 +231,13 @@ def test_a_late_odd_value_in_csv_loses_and_doubles_no_row() -> None:
     assert read(text, buffer_size=777)["clicks"].to_pylist() == list(range(3_001))
 
 
+@pytest.mark.parametrize("buffer_size", range(40, 60))
+def test_a_windows_line_end_within_a_value_of_csv_is_kept_at_a_buffer_s_end(buffer_size: int) -> None:
+    rows = [[str(number), "a\r\nb\r\r\nc\r"] for number in range(20)]
+
+    assert values(read(SHAPES["csv"](["campaignId", "keyword"], rows), buffer_size=buffer_size)) == rows
+
+
 class FileWithALateRead(io.BytesIO):
     """A read by Arrow's own thread lets another seek go first, where there is one; so do loaded machines."""
 
