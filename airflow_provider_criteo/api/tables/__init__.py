@@ -168,7 +168,8 @@ def read_report(
 ) -> pyarrow.RecordBatchReader:
     """Read a report's file as Arrow record batches: ``read_report(path, "statistics").read_pandas()``.
 
-    :param buffer_size: bytes that are read at once.
+    :param buffer_size: bytes that are read at once; more, where a value of JSON or a row of CSV is longer. A row of CSV of
+        more than 4 MiB needs a buffer of its size.
     :raises InvalidInputError: an option cannot be right, a value does not fit its column's type, pyarrow is missing.
     :raises TableError: the file is cut, holds errors, or is no report; while it is read, too.
     """

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
 from math import isfinite
 from threading import Lock
 from typing import IO, Any
@@ -21,6 +20,7 @@ from airflow_provider_criteo.api.tables.columns import TableError
 # Not pa.scalar(), which imports pandas where that is installed.
 _QUOTE = pa.Array.from_buffers(pa.uint8(), 1, [None, pa.py_buffer(b'"')])[0]
 _HEAD = 1024 * 1024
+_LARGEST_BLOCK = 4 * 1024 * 1024
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 
 
@@ -28,7 +28,7 @@ class CsvReport:
     """A CSV report's rows as columns.
 
     :param file: binary, whole, able to seek.
-    :param block_size: bytes that are read at once; a row must fit.
+    :param block_size: bytes that are read at once; twice as many, and so on, where a row does not fit.
     :ivar names: of the columns, by its first line; none in an empty file.
     :raises TableError: there are rows and no names.
     """
@@ -60,28 +60,32 @@ class CsvReport:
             comes after one that is not is text.
         :raises TableError: the file is cut or broken.
         """
-        if not self._has_rows:
-            return
-        read = 0
-        try:
-            for batch in self._read(types):
-                read += 1
-                yield self.names, batch.columns
-            return
-        except pa.ArrowInvalid:
-            pass
-        try:
-            for batch in islice(self._read({}), read, None):
-                yield self.names, batch.columns
-        except pa.ArrowInvalid as error:
-            raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
+        rows, block_size = 0, self._block_size
+        while self._has_rows:
+            try:
+                for batch in _behind(rows, self._read(types, block_size)):
+                    rows += batch.num_rows
+                    yield self.names, batch.columns
+                return
+            except pa.ArrowInvalid as error:
+                if types:
+                    types = {}
+                elif "straddl" not in str(error):
+                    raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
+                elif block_size < _LARGEST_BLOCK:
+                    block_size *= 2
+                else:
+                    raise TableError(
+                        f"the report's CSV has a row of more than {block_size} bytes, or a quote that nothing closes; "
+                        "download it again, or, where a row is that long, read_report it with a larger buffer_size"
+                    ) from None
 
-    def _read(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    def _read(self, types: Mapping[str, pa.DataType], block_size: int) -> Iterator[pa.RecordBatch]:
         with (
             closing(_Reading(self._file, self._start)) as reading,
             pa.csv.open_csv(
                 pa.PythonFile(reading, "r"),
-                pa.csv.ReadOptions(column_names=self.names, block_size=self._block_size),
+                pa.csv.ReadOptions(column_names=self.names, block_size=block_size),
                 # A blank line is a row of a single column, and none of several.
                 pa.csv.ParseOptions(
                     delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=len(self.names) > 1
@@ -156,6 +160,14 @@ def _whole_line_ends(file: IO[bytes], size: int) -> bytes:
     while chunk.endswith(b"\r") and (more := file.read(size)):
         chunk += more
     return chunk
+
+
+def _behind(rows: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches without the first rows."""
+    for batch in batches:
+        if rows < batch.num_rows:
+            yield batch.slice(rows)
+        rows -= min(rows, batch.num_rows)
 
 
 def _require_finite(batch: pa.RecordBatch) -> None:

@@ -96,13 +96,14 @@ def test_a_value_larger_than_the_buffer_is_read_whole(shape: str) -> None:
     assert values(read(SHAPES[shape](["campaignId", "keyword"], rows), buffer_size=64 * 1024)) == rows
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+TEXT = st.lists(st.one_of(CHARACTERS, st.sampled_from(["\r\n", '"', "\n", "x" * 20])), max_size=12).map("".join)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
-    buffer_size=st.sampled_from([512 * 1024, 4096]),
+    buffer_size=st.sampled_from([512 * 1024, 4096, 64]),
     rows=st.lists(
         st.tuples(
             st.one_of(TEXT, st.integers()),
@@ -229,6 +230,17 @@ def test_a_late_odd_value_in_csv_loses_and_doubles_no_row() -> None:
     text = "clicks,ctr\n" + "".join(f"{number},0.5\n" for number in range(3_000)) + "3000.0,0.5\n"
 
     assert read(text, buffer_size=777)["clicks"].to_pylist() == list(range(3_001))
+
+
+def test_rows_of_csv_may_be_longer_than_the_buffer() -> None:
+    rows = [[str(number), "long " * (number % 100 * 20)] for number in range(300)]
+
+    assert values(read(SHAPES["csv"](["campaignId", "keyword"], rows), buffer_size=777)) == rows
+
+
+def test_a_row_of_csv_without_end_is_refused() -> None:
+    with pytest.raises(TableError, match="has a row of more than 4194304 bytes, or a quote that nothing closes"):
+        read('campaignId,keyword\n1,a\n2,"' + "b\n" * (5 * 1024 * 1024))
 
 
 @pytest.mark.parametrize("buffer_size", range(40, 60))
