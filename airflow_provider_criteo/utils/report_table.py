@@ -22,6 +22,7 @@ from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables import (
     Table,
     TableOptions,
+    UnknownColumnsError,
     convert_by_day,
     convert_with,
     report_days,
@@ -162,8 +163,9 @@ def write_table(
             before_publish(report)
         return report
 
-    with _room_for_temporary_files(), ExitStack() as stack:
-        raws, received = [], []
+    raws: list[str] = []
+    received: list[DownloadedReport] = []
+    with _room_for_temporary_files(), _empty_without_columns(received, parameters), ExitStack() as stack:
         for receive in receives:
             raw = stack.enter_context(tempfile.NamedTemporaryFile(prefix="criteo-"))
             received.append(receive(raw))
@@ -210,6 +212,19 @@ def _room_for_temporary_files() -> Iterator[None]:
             "  Nothing was written, and the report is still at Criteo.\n"
             "  What to do: make room there, or name another folder in TMPDIR, and let the task retry."
         ) from error
+
+
+@contextmanager
+def _empty_without_columns(received: Sequence[DownloadedReport], parameters: TableParameters) -> Iterator[None]:
+    """Who wants no table of an empty report needs no columns for it."""
+    try:
+        yield
+    except UnknownColumnsError:
+        # Of several parts others may have rows.
+        if len(received) == 1:
+            _check_against_told(received[0], 0)
+            _act_on_empty(received[0], parameters)
+        raise
 
 
 def _file_of_day(day: str, report: TabledReport) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_criteo.api.exceptions import RowsMissingError
+from airflow_provider_criteo.api.models import DownloadedReport
+from airflow_provider_criteo.api.tables import UnknownColumnsError
 from airflow_provider_criteo.exceptions import (
     DestinationError,
     EmptyReportError,
@@ -94,6 +97,32 @@ def test_an_empty_report_skips_or_fails_and_writes_nothing(
     criteo_sandbox.next_job(file_rows=0)
     with pytest.raises(error, match="no rows"):
         exported(tmp_path / "report.parquet", on_empty=on_empty)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("on_empty", "told", "error"),
+    [
+        ("skip", None, AirflowSkipException),
+        ("skip", 0, AirflowSkipException),
+        ("fail", 0, EmptyReportError),
+        ("write", 0, UnknownColumnsError),
+        ("skip", 3, RowsMissingError),
+    ],
+)
+def test_an_empty_report_whose_columns_nobody_tells(
+    on_empty: str, told: int | None, error: type[Exception], tmp_path: Path
+) -> None:
+    def receive(file: IO[bytes]) -> DownloadedReport:
+        file.write(b"[]")
+        return DownloadedReport("", "7", 2, "", told, "application/json")
+
+    parameters = TableParameters(on_empty=on_empty, attributes={"startDate": "2026-10-01", "endDate": "2026-10-01"})
+    with pytest.raises(error):
+        write_table(
+            [receive], parameters, "rm-campaigns", Destination, str(tmp_path / "report.parquet"), before_publish=print
+        )
+
     assert not list(tmp_path.iterdir())
 
 
