@@ -77,8 +77,17 @@ class _JsonLinesWriter:
 
 def _json_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Each value's JSON text; decimals keep all their digits."""
-    is_number = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_boolean(column.type)
-    if is_number or (pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is not False):
-        return pc.fill_null(pc.cast(column, pa.string()), "null")
+    kind = column.type
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_floating(kind)
+    ):
+        texts = pc.cast(column, pa.string())
+        if pa.types.is_floating(kind) and pc.all(pc.is_finite(column)).as_py() is False:
+            # JSON has no number for it.
+            texts = pc.if_else(pc.is_finite(column), texts, pc.binary_join_element_wise('"', texts, '"', ""))
+        return pc.fill_null(texts, "null")
     texts = pc.cast(column, pa.string()).to_pylist()
     return pa.chunked_array([pa.array([json.dumps(text, ensure_ascii=False) for text in texts], pa.string())])

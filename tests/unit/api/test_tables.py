@@ -617,6 +617,12 @@ def test_json_lines_hold_json() -> None:
     ]
 
 
+def test_a_number_stays_one_in_json_lines_beside_one_that_json_has_no_word_for() -> None:
+    data = converted("clicks,ctr\n1,0.5\n2,NaN\n3,-Infinity\n4,\n", "jsonl").decode()
+
+    assert [json.loads(line)["ctr"] for line in data.splitlines()] == [0.5, "nan", "-inf", None]
+
+
 @pytest.mark.parametrize("output_format", ["csv", "jsonl"])
 def test_gzip_makes_the_same_bytes_each_time(output_format: str) -> None:
     packed = converted(WRITTEN, output_format, compression="gzip")
