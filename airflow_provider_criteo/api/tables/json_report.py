@@ -21,6 +21,7 @@ _LONGEST_VALUE = 16 * 1024 * 1024
 _TAIL = 1024 * 1024
 
 _space = re.compile(r"[ \t\r\n]*").match
+_number = re.compile(r"[-+.eE0-9]*").match
 _comma = re.compile(r"[ \t\r\n]*,[ \t\r\n]*").match
 _next_object = re.compile(r"[ \t\r\n]*(?=\{)").match
 _columns_member = re.compile(r'"columns"\s*:\s*(?=\[)')
@@ -77,8 +78,9 @@ class _JsonText:
                 if self._ended or len(self._text) - self._at > _LONGEST_VALUE:
                     raise self._broken() from None
             else:
-                # At the buffer's end a number may go on.
-                if end < len(self._text) or self._ended:
+                # At the buffer's end a number may go on, 12 as 12.5; and 12. is read as 12 and what is no value.
+                number = _number(self._text, end).end()  # type: ignore[union-attr] # it matches no digit, too
+                if self._ended or number < len(self._text):
                     self._at = end
                     return value
             self._read_on()

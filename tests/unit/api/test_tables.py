@@ -156,6 +156,13 @@ def test_a_value_may_go_on_in_the_next_buffer(buffer_size: int) -> None:
     assert values(read(text, "rm-catalog", buffer_size=buffer_size)) == [[-12, True]] * 12
 
 
+@pytest.mark.parametrize("buffer_size", range(1, 60))
+def test_a_number_may_go_on_in_the_next_buffer(buffer_size: int) -> None:
+    line = '{"clicks":3,"spend":12.5,"ctr":1e-5,"roas":-0.25E+1}\n'
+
+    assert values(read(line * 2, buffer_size=buffer_size)) == [[3, 12.5, 1e-5, -2.5]] * 2
+
+
 def test_fewer_rows_than_the_file_itself_tells_are_refused() -> None:
     with pytest.raises(TableError, match="has 1 rows and says it has 2"):
         read('{"columns":["clicks"],"data":[[1]],"rows":2}')
