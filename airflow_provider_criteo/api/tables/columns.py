@@ -223,6 +223,12 @@ class Layout:
         described = json.dumps([[column.name, column.type] for column in self.columns])
         return hashlib.sha256(described.encode()).hexdigest()
 
+    def named(self, name: str) -> Column | None:
+        """The column of that name, in the table or else in the report."""
+        by_name = {column.source: column for column in self.columns} | {column.name: column for column in self.columns}
+        found = _matched([name], list(by_name), self.report_type)
+        return by_name[found[name]] if found else None
+
     def sources(self, names: Sequence[str]) -> list[int | None]:
         """For each column where it stands among the report's names.
 
@@ -266,30 +272,36 @@ def layout(
     :param declared: name -> the type that the file itself declares.
     :raises InvalidInputError: two columns would have one name.
     :raises UnknownColumnsError: nothing tells the columns.
-    :raises TableError: the file has no column that was asked for, and none that Criteo documents.
+    :raises TableError: the file has no column that was asked for or named, and none that Criteo documents.
     """
     _require_unique("the report", names)
-    types = _lower_keys(options.column_types or {})
-    extra = options.extra_columns or {}
+    types, extra = options.column_types or {}, options.extra_columns or {}
     pinned = options.columns is not None and not isinstance(options.columns, Mapping)
-    unknown = [name for name in names if not known_type(name, report_type) and name.lower() not in types]
-    asked = expected_columns(report_type, attributes) if attributes is not None else []
-    if asked and names and len(unknown) == len(names) and not _matched(asked, names, report_type):
+    typed = _by_column(types, names, report_type)
+    unknown = [name for name in names if name not in typed and not known_type(name, report_type)]
+    asked = _asked(report_type, attributes)
+    named = [*asked, *(options.columns or ())]
+    if names and len(unknown) == len(names) and not _matched(named, names, report_type):
         raise TableError(
-            f"the file has {', '.join(map(repr, names)):.200} where a report has its columns; asked for were "
-            f"{', '.join(asked):.500}: no report"
+            f"the file has {', '.join(map(repr, names)):.200} where a report has its columns; "
+            + (f"asked for were {', '.join(asked):.500}" if asked else "Criteo documents none of them")
+            + ": no report; if it is one, name a column in column_types"
         )
-    reported = _reported(names, report_type, attributes)
-    pairs = _named(reported, options)
+    reported = _with_others(asked, names, report_type)
+    pairs = _named(reported, options, report_type)
     if not pairs:
         raise UnknownColumnsError(
             "the report is empty, and neither it nor its request tells the columns; pass the request's attributes "
             "with dimensions and metrics, or columns"
         )
 
+    spelt = list(dict.fromkeys([*(name for pair in pairs for name in pair), *extra]))
+    named_types = _by_column(types, spelt, report_type)
+    declared = _by_column(declared, spelt, report_type)
+
     def type_of(name: str, source: str, own: str | None = None) -> str:
         declared_type = dictionary.declared_type(declared.get(source))
-        by_name = types.get(source.lower()) or types.get(name.lower()) or known_type(source, report_type)
+        by_name = named_types.get(source) or named_types.get(name) or known_type(source, report_type)
         return by_name or declared_type or own or "string"
 
     columns = [Column(name, type_of(name, source), source) for name, source in pairs if name not in extra or not pinned]
@@ -313,25 +325,27 @@ def _doubts(options: TableOptions, reported: Sequence[str], report_type: str) ->
                 yield f"{field_name} names {name!r}, which is no column of the report; {choices(name, reported)}"
 
 
-def _lower_keys(mapping: Mapping[str, str]) -> dict[str, str]:
-    return {key.lower(): value for key, value in mapping.items()}
+def _by_column(said: Mapping[str, str], names: Sequence[str], report_type: str) -> dict[str, str]:
+    """What is said of columns, by their names as they are spelt there."""
+    return {found: said[name] for name, found in _matched(list(said), names, report_type).items()}
 
 
-def _reported(names: Sequence[str], report_type: str, attributes: Mapping[str, Any] | None) -> list[str]:
-    """What was asked for and what else the file has; where nobody tells the request, the file alone."""
-    if attributes is not None:
-        asked = expected_columns(report_type, attributes)
-    else:
-        asked = [] if names else _fixed_columns(report_type)
+def _asked(report_type: str, attributes: Mapping[str, Any] | None) -> list[str]:
+    """The columns that the request tells, or the report type alone where nobody tells the request."""
+    return _fixed_columns(report_type) if attributes is None else expected_columns(report_type, attributes)
+
+
+def _with_others(asked: Sequence[str], names: Sequence[str], report_type: str) -> list[str]:
+    """What was asked for and what else the file has."""
     taken = _matched(asked, names, report_type).values()
     return [*asked, *(name for name in names if name not in taken)]
 
 
-def _named(reported: Sequence[str], options: TableOptions) -> list[tuple[str, str]]:
+def _named(reported: Sequence[str], options: TableOptions, report_type: str) -> list[tuple[str, str]]:
     """The table's name and the report's name of each column."""
     if options.columns is None or isinstance(options.columns, Mapping):
-        renamed = _lower_keys(options.columns or {})
-        return [(renamed.get(name.lower(), name), name) for name in reported]
+        renamed = _by_column(options.columns or {}, reported, report_type)
+        return [(renamed.get(name, name), name) for name in reported]
     return [(name, name) for name in options.columns]
 
 

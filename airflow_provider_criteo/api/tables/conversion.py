@@ -16,7 +16,7 @@ import pyarrow.ipc
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.answers import is_markup
 from airflow_provider_criteo.api.exceptions import InvalidInputError
-from airflow_provider_criteo.api.tables.columns import Column, TableError, TableOptions, layout
+from airflow_provider_criteo.api.tables.columns import Column, Layout, TableError, TableOptions, layout
 from airflow_provider_criteo.api.tables.csv_report import CsvReport
 from airflow_provider_criteo.api.tables.json_report import JsonReport
 from airflow_provider_criteo.api.tables.values import arrow_type, constant, typed
@@ -215,7 +215,7 @@ class Days:
 
     def __init__(self, report: JoinedReports, partition_by: str, days: Sequence[date]) -> None:
         self.schema = report.schema
-        self._column = _date_column(report.layout.columns, partition_by)
+        self._column = _date_column(report.layout, partition_by)
         self._places: dict[date, list[int]] = {day: [] for day in days}
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
@@ -265,16 +265,16 @@ def _counts(values: pa.ChunkedArray) -> list[tuple[date | None, int]]:
     return [(value.as_py(), count.as_py()) for value, count in zip(*pc.value_counts(values).flatten(), strict=True)]
 
 
-def _date_column(columns: Sequence[Column], partition_by: str) -> Column:
-    for column in columns:
-        if partition_by.lower() in (column.name.lower(), column.source.lower()):
-            if column.type == "date32":
-                return column
-            raise InvalidInputError(
-                f"partition_by={partition_by!r} is a column of type {column.type}; allowed: one of type date32, "
-                f"which column_types={{{column.source!r}: 'date32'}} may make of it"
-            )
-    dates = [column.name for column in columns if column.type == "date32"]
-    raise InvalidInputError(
-        f"partition_by={partition_by!r} is no column of the table; its dates: {', '.join(dates) or 'none'}"
-    )
+def _date_column(layout: Layout, partition_by: str) -> Column:
+    column = layout.named(partition_by)
+    if column is None:
+        dates = [column.name for column in layout.columns if column.type == "date32"]
+        raise InvalidInputError(
+            f"partition_by={partition_by!r} is no column of the table; its dates: {', '.join(dates) or 'none'}"
+        )
+    if column.type != "date32":
+        raise InvalidInputError(
+            f"partition_by={partition_by!r} is a column of type {column.type}; allowed: one of type date32, "
+            f"which column_types={{{column.source!r}: 'date32'}} may make of it"
+        )
+    return column

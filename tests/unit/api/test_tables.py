@@ -153,7 +153,8 @@ def test_a_csv_file_that_is_cut_within_quotes_is_refused() -> None:
 def test_a_value_may_go_on_in_the_next_buffer(buffer_size: int) -> None:
     text = '{"rows":12,"columns":["clicks","isInStock"],"data":[' + ",".join(["[-12.0,true]"] * 12) + "]}"
 
-    assert values(read(text, "rm-catalog", buffer_size=buffer_size)) == [[-12, True]] * 12
+    table = read(text, "rm-catalog", columns=["clicks", "isInStock"], buffer_size=buffer_size)
+    assert values(table) == [[-12, True]] * 12
 
 
 @pytest.mark.parametrize("buffer_size", range(1, 60))
@@ -180,7 +181,7 @@ def test_fewer_rows_than_the_file_itself_tells_are_refused() -> None:
         ('{"data":[[1]]}', "tells no columns"),
         ('{"columns":["a","b"],"data":[["x","y"],["x"]]}', r"row 2 does not have a value for each of 2 columns"),
         ('{"columns":["a"],"data":[["x"],{"a":1}]}', "row 2"),
-        ("a,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("keyword,clicks\na,2\na,2,3\n", "Expected 2 columns, got 3"),
         ("[1, 2]", "tells no columns"),
         ("[" * 100_000, "values within values"),
         ('[{"keyword":"a"},{"keyword":' + "[" * 100_000, "values within values"),
@@ -197,13 +198,25 @@ def test_what_is_no_report_is_refused(text: str | bytes, says: str) -> None:
         read(text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["null", '{"data":null}', '{"error":"gone"}', "Internal error", "clicks\tspend\n1\t2\n", "PK\x03\x04,"],
-)
-def test_a_file_without_any_column_that_was_asked_for_is_no_report(text: str | bytes) -> None:
+NO_REPORTS = ["null", '{"data":null}', '{"error":"gone"}', "Internal error", "clicks\tspend\n1\t2\n", "PK\x03\x04,"]
+
+
+@pytest.mark.parametrize("text", NO_REPORTS)
+def test_a_file_without_any_column_that_was_asked_for_is_no_report(text: str) -> None:
     with pytest.raises(TableError, match="asked for were date, clicks: no report"):
         read(text, attributes={"dimensions": ["date"], "metrics": ["clicks"]})
+
+
+@pytest.mark.parametrize("attributes", [None, {"startDate": "2026-10-01", "endDate": "2026-10-01"}])
+@pytest.mark.parametrize("text", NO_REPORTS)
+def test_a_file_without_any_column_that_criteo_documents_is_no_report(text: str, attributes: Any) -> None:
+    with pytest.raises(TableError, match="Criteo documents none of them: no report"):
+        read(text, "rm-campaigns", attributes=attributes)
+
+
+@pytest.mark.parametrize("options", [{"column_types": {"Novel": "string"}}, {"columns": ["novel"]}])
+def test_a_new_column_alone_is_a_report_where_it_is_named(options: dict[str, Any]) -> None:
+    assert values(read("novel\n1\n", **options)) == [["1"]]
 
 
 def test_a_new_column_alone_is_a_report_where_it_was_asked_for() -> None:
@@ -362,6 +375,7 @@ def test_the_file_s_own_type_counts_for_a_column_that_nobody_documents() -> None
     table = read(text, "statistics")
 
     assert values(table) == [["7", 1.25, "2.50"]]
+    assert values(read(text, "statistics", columns=["novel"])) == [[1.25]]
 
 
 def test_a_member_that_an_object_lacks_is_null() -> None:
@@ -418,6 +432,38 @@ def test_a_column_under_the_name_that_it_had_before_is_the_one_asked_for() -> No
     table = read(text, "rm-attributed-transactions", attributes=asked)
 
     assert table.to_pylist() == [{"advertisedDate": date(2026, 10, 1), "pageType": "home", "attributedUnits": 3}]
+
+
+def test_names_of_before_and_after_a_renaming_are_one_in_every_option() -> None:
+    text = "advDate,advProductId\n2026-10-01,5\n"
+    by_new_names = {"advertisedDate": "day", "advertisedProductId": "product"}
+
+    table = read(
+        text, "rm-attributed-transactions", columns=by_new_names, column_types={"advertisedProductId": "int64"}
+    )
+
+    assert table.to_pylist() == [{"day": date(2026, 10, 1), "product": 5}]
+    day = date(2026, 10, 1)
+    with convert_by_day(
+        io.BytesIO(text.encode()),
+        TableOptions("csv"),
+        partition_by="advertisedDate",
+        report_type="rm-attributed-transactions",
+        attributes={},
+        days=[day],
+    ) as tables:
+        assert tables.write(day, io.BytesIO()).rows == 1
+
+
+@pytest.mark.parametrize("report_type", ["rm-brand-catalog", "rm-partner-billing", "rm-digital-shelf-intelligence"])
+def test_a_report_that_can_be_asked_for_no_columns_always_has_all_of_them(report_type: str) -> None:
+    empty = read("", report_type)
+    fixed = empty.column_names
+
+    full = read(f'{{"{fixed[1]}":null,"novel":"b"}}\n{{"{fixed[3]}":null}}\n', report_type)
+
+    assert full.column_names == [*fixed, "novel"]
+    assert full.schema.types == [*empty.schema.types, pa.string()]
 
 
 @pytest.mark.parametrize("row", list(report_types()), ids=lambda row: row.id)
