@@ -58,6 +58,9 @@ class TypedReport:
             log.warning("columns that Criteo does not document are text: %s", ", ".join(self.layout.unknown))
         for doubt in self.layout.doubts:
             log.warning("%s", doubt)
+        for column in self.layout.columns:
+            if column.is_constant:
+                constant(column, 0)  # fits on a day without rows, too
         self.schema = pa.schema(
             [_field(column) for column in self.layout.columns],
             {"criteo.report_type": report_type, "criteo.provider_version": __version__},

@@ -636,9 +636,10 @@ def test_options_that_cannot_be_right_are_named(options: dict[str, Any], says: s
         TableOptions(**options)
 
 
-def test_an_extra_column_that_does_not_fit_is_named() -> None:
+@pytest.mark.parametrize("text", ["clicks\n1\n", "clicks\n"])
+def test_an_extra_column_that_does_not_fit_is_named(text: str) -> None:
     with pytest.raises(InvalidInputError, match="'day' has 'Monday' in extra_columns, which is no date32"):
-        read("clicks\n1\n", extra_columns={"day": "Monday"})
+        read(text, extra_columns={"day": "Monday"})
 
 
 # --- what is written
