@@ -42,13 +42,16 @@ class CsvReport:
         self._file = file
         self._block_size = block_size
         self._start = len(line) + len(end)
-        self._has_rows = bool(head[len(line) :].strip())
         try:
             text = line.decode("utf-8-sig").strip()
         except UnicodeDecodeError as error:
             raise TableError(f"the file's first line is not UTF-8 ({error.reason}): no CSV") from None
         self._delimiter = max(",;", key=lambda delimiter: len(_cells(text, delimiter)))
         self.names = _cells(text, self._delimiter)
+        # A blank line is a row of a single column, and none of several.
+        self._has_blank_rows = len(self.names) == 1
+        behind = head[self._start :]
+        self._has_rows = bool(behind if self._has_blank_rows else behind.strip())
         if self._has_rows and not self.names:
             raise TableError("the file's first line is blank, where a CSV has the names of its columns")
         self.shape = "csv" if self.names else "empty"
@@ -86,9 +89,8 @@ class CsvReport:
             pa.csv.open_csv(
                 pa.PythonFile(reading, "r"),
                 pa.csv.ReadOptions(column_names=self.names, block_size=block_size),
-                # A blank line is a row of a single column, and none of several.
                 pa.csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=len(self.names) > 1
+                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=not self._has_blank_rows
                 ),
                 # ,, is null and ,"", is not.
                 pa.csv.ConvertOptions(

@@ -241,6 +241,20 @@ def test_csv_tells_null_from_empty_text() -> None:
     assert values(table) == [[None, None, None], ["", None, ""]]
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("clicks\n", []),
+        ("clicks\n\n", [[None]]),
+        ("clicks\r\n1\r\n\r\n", [[1], [None]]),
+        ("clicks,ctr\n\n", []),
+        ("clicks,ctr\n1,\n\n", [[1, None]]),
+    ],
+)
+def test_a_blank_line_of_csv_is_a_row_of_one_column_and_none_of_several(text: str, rows: list[list[Any]]) -> None:
+    assert values(read(text)) == rows
+
+
 def test_csv_in_other_words_than_arrow_s_own_is_read_all_the_same() -> None:
     table = read("date;clicks;ctr\n2020/9/10;12.0;NaN\n2020-09-11;13;1e400\n", column_types={"ctr": "string"})
     assert values(table) == [[date(2020, 9, 10), 12, "NaN"], [date(2020, 9, 11), 13, "1e400"]]
