@@ -100,6 +100,59 @@ def _http_date(value: str | None) -> float | None:
         return None
 
 
+class _WindowOfCalls:
+    """The calls of the last window, and the most that a window before it has had.
+
+    :param seconds: of the window.
+    :param clock: seconds, monotonic.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._made: deque[float] = deque()
+        self._most = 0
+        self._counted_at = clock() + seconds
+
+    def add(self, seconds_ago: float = 0.0) -> None:
+        """Count a call."""
+        self._forget()
+        bisect.insort(self._made, self._clock() - seconds_ago)
+
+    def withdraw(self) -> bool:
+        """Take the last call out; whether there was one."""
+        if self._made:
+            self._made.pop()
+            return True
+        return False
+
+    def __len__(self) -> int:
+        self._forget()
+        return len(self._made)
+
+    @property
+    def most(self) -> int:
+        """Calls of the fullest window before this one."""
+        self._forget()
+        return self._most
+
+    def since(self, moment: float) -> int:
+        """How many were made from then on."""
+        return sum(made >= moment for made in self._made)
+
+    def seconds_until_free(self, place: int) -> float:
+        """Until the call at that place, from the first one on, is out of the window."""
+        return self._made[place] + self._seconds - self._clock()
+
+    def _forget(self) -> None:
+        now = self._clock()
+        if now >= self._counted_at:
+            self._most = max(self._most, len(self._made))
+            self._counted_at = now + self._seconds
+        while self._made and self._made[0] + self._seconds <= now:
+            self._made.popleft()
+
+
 class Pace:
     """Decides when the next call of one application may be made.
 
@@ -123,8 +176,6 @@ class Pace:
     ) -> None:
         self._ceiling = calls_per_minute
         self._documented = documented
-        self._most_in_a_window = 0
-        self._window_ends = clock() + window
         self._next_grant = 0.0
         self._expected = 0
         self._expected_until = -math.inf
@@ -138,7 +189,7 @@ class Pace:
         self._clean_since = 0.0
         self._is_used_up = False
         self._refusals = 0
-        self._calls: deque[float] = deque()
+        self._calls = _WindowOfCalls(window, clock)
         self._in_flight = 0
 
     def try_start(self) -> float:
@@ -163,8 +214,7 @@ class Pace:
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        self._forget_old_calls()
-        usual = max(self._documented, self._most_in_a_window)
+        usual = max(self._documented, self._calls.most)
         wait = max(self._wait(self._allowed or 2 * usual), self._next_grant - now)
         apart = self._window / (self._allowed or usual)
         if self._expected and now < self._expected_until:
@@ -178,7 +228,6 @@ class Pace:
     def expect_calls(self) -> None:
         """Others are about to make a first window's calls without a grant; once, as later windows have grants."""
         if self._expected_until == -math.inf:
-            self._forget_old_calls()
             self._expected = max(0, (self._ceiling or self._documented) - len(self._calls))
             self._expected_until = self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS
 
@@ -201,7 +250,6 @@ class Pace:
 
     def _wait(self, allowed: int | None, expected: int = 0) -> float:
         now = self._clock()
-        self._forget_old_calls()
         self._grow()
         wait = max(0.0, self._closed_until - now)
         if self._remaining is not None and now < self._remaining_until and self._remaining <= self._in_flight:
@@ -210,7 +258,7 @@ class Pace:
             excess = len(self._calls) + self._in_flight + expected - allowed
             self._is_used_up = self._is_used_up or excess >= 0
             if 0 <= excess < len(self._calls):
-                wait = max(wait, self._calls[excess] + self._window - now)
+                wait = max(wait, self._calls.seconds_until_free(excess))
             elif excess >= 0:
                 wait = max(wait, self._window / allowed)
         return wait
@@ -219,8 +267,7 @@ class Pace:
         """A call that was started, or granted to another process, is not made after all."""
         if not granted:
             self._in_flight -= 1
-        elif self._calls:
-            self._calls.pop()
+        elif self._calls.withdraw():
             self._next_grant = 0.0
             if self._remaining is not None:
                 self._remaining += 1
@@ -241,18 +288,9 @@ class Pace:
             self._believe(rate, rate.remaining, self._clock() + rate.reset_in + _GRACE)
 
     def _count(self, seconds_ago: float = 0.0) -> None:
-        self._forget_old_calls()
-        bisect.insort(self._calls, self._clock() - seconds_ago)
+        self._calls.add(seconds_ago)
         if self._remaining:
             self._remaining -= 1
-
-    def _forget_old_calls(self) -> None:
-        now = self._clock()
-        if now >= self._window_ends:
-            self._most_in_a_window = max(self._most_in_a_window, len(self._calls))
-            self._window_ends = now + self._window
-        while self._calls and self._calls[0] + self._window <= now:
-            self._calls.popleft()
 
     def _believe(self, rate: RateLimit, remaining: int, until: float) -> None:
         self._limit = rate.limit or self._limit
@@ -280,7 +318,7 @@ class Pace:
         if self._limit is None:
             return rate.limit  # the first refusal tells the limit
         opened = now if rate.reset_in is None else now + rate.reset_in - self._window
-        got_through = sum(moment >= opened for moment in self._calls)
+        got_through = self._calls.since(opened)
         # The limit was kept, and yet: others use the quota, too, or a worker was late.
         return min(max(got_through, (self._share or self._limit) // 2, 1), self._limit)
 
