@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from airflow_provider_criteo.api.dates import first_and_last_day, named_date
 from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.files import atomic_file
+from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables.columns import (
     COLUMN_TYPES,
@@ -264,7 +265,8 @@ def convert_by_day(
 
 
 def report_days(report_type: str, attributes: Mapping[str, Any]) -> list[date]:
-    """The days of a request's range, first and last included: a datetime's own day in its own zone.
+    """The days of a request's range, first and last included: a datetime's own day in its own zone; whole weeks where
+    Criteo shifts the range to them.
 
     :raises InvalidInputError: ``startDate`` or ``endDate`` is missing or no date, or the end is before the start.
     """
@@ -272,6 +274,8 @@ def report_days(report_type: str, attributes: Mapping[str, Any]) -> list[date]:
     first, last = first_and_last_day(start, end, get_report_type(report_type))
     if last < first:
         raise InvalidInputError(f"attributes.endDate={last} is before startDate={first}")
+    if limits_of(report_type).rows == "weeks":
+        first, last = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 

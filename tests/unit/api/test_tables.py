@@ -826,6 +826,12 @@ def test_the_last_day_of_a_range(report_type: str, end: Any, last: date) -> None
     assert report_days(report_type, {"startDate": "2026-10-01", "endDate": end})[-1] == last
 
 
+def test_the_days_of_whole_weeks_are_those_that_criteo_shifts_the_range_to() -> None:
+    request = {"startDate": "2026-10-01", "endDate": "2026-10-05"}
+    days = report_days("rm-digital-shelf-intelligence", request)
+    assert (days[0], days[-1], len(days)) == (date(2026, 9, 28), date(2026, 10, 11), 14)
+
+
 def test_importing_tables_does_not_import_pyarrow() -> None:
     code = "import sys, airflow_provider_criteo.api.tables as t; t.TableOptions(); t.require_pyarrow(); sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
