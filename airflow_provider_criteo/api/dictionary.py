@@ -24,12 +24,27 @@ def of_report_type(section: str, report_type: str) -> Any:
     return _data()[section].get(report_type, {})
 
 
+@cache
+def other_names(report_type: str) -> dict[str, str]:
+    """What a column of that report type was called before Criteo renamed it, and the other way round; lower case."""
+    renames = {old.lower(): new.lower() for old, new in of_report_type("renames", report_type).items()}
+    return {**{new: old for old, new in renames.items()}, **renames}
+
+
 def known_type(name: str, report_type: str) -> str | None:
-    """The type that Criteo's documentation gives a column of that report type, upper and lower case alike."""
+    """The type that Criteo's documentation gives a column of that report type, upper and lower case alike.
+
+    One that was renamed is the same column under either name.
+    """
     lower = name.lower()
+    other = other_names(report_type).get(lower)
+    return _documented_type(lower, report_type) or (_documented_type(other, report_type) if other else None)
+
+
+def _documented_type(name: str, report_type: str) -> str | None:
     output_only = {key.lower(): value for key, value in of_report_type("output_only", report_type).items()}
     found: str | None = (
-        of_report_type("exceptions", report_type).get(lower) or output_only.get(lower) or _data()["columns"].get(lower)
+        of_report_type("exceptions", report_type).get(name) or output_only.get(name) or _data()["columns"].get(name)
     )
     return found
 
@@ -47,5 +62,6 @@ def is_camel_case(report_type: str) -> bool:
 
 def additivity(name: str) -> str | None:
     """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
-    found: str | None = _data()["additivity"].get(name.lower())
-    return found
+    known: dict[str, str] = _data()["additivity"]
+    names = [name.lower(), *(others.get(name.lower(), "") for others in map(other_names, _data()["renames"]))]
+    return next((known[spelt] for spelt in names if spelt in known), None)

@@ -69,7 +69,7 @@ def receive(
     def receive_once() -> _Download:
         answer, response = open_output()
         with response:
-            download = _Download(file, job, answer)
+            download = _Download(file, job, row, answer)
             download.read(response, timeout, clock)
         download.check()
         return download
@@ -94,11 +94,12 @@ def _brackets(text: bytes) -> int:
 class _Download:
     """One try at a report's file."""
 
-    def __init__(self, file: IO[bytes], job: ReportJob, answer: Answer) -> None:
+    def __init__(self, file: IO[bytes], job: ReportJob, row: ReportType, answer: Answer) -> None:
         file.seek(0)
         file.truncate()
         self._file = file
         self._job = job
+        self._row = row
         self._answer = answer
         self._request = answer.request
         self._redact = answer.redact
@@ -168,7 +169,8 @@ class _Download:
             self._refuse_errors()
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
         most_rows = self._most_rows_of_json() if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
-        if self._job.row_count and most_rows < self._job.row_count:
+        is_cut_by_criteo = self._row.is_at_cap(most_rows)
+        if self._job.row_count and most_rows < self._job.row_count and not is_cut_by_criteo:
             reason = f"the file has at most {most_rows} rows, and Criteo told of {self._job.row_count}"
             is_a_line = most_rows == 0 and first not in _CLOSING
             raise self._not_the_report(reason, self._words() if is_a_line else ())

@@ -261,6 +261,8 @@ def _dimension(column: Column, place: Place, family: Family) -> Any:
     number = crc32(f"{column.stem}{place.known_as(column.stem)}".encode())
     if column.type == "bool":
         return number % 3 > 0
+    if column.type == "int64":
+        return number % 31
     if column.type == "date32":
         return (date(2026, 1, 1) + timedelta(days=number % 365)).isoformat()
     if column.type.startswith("timestamp"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.attributes import dimensions_of, names_in
-from airflow_provider_criteo.api.dictionary import known_type, of_report_type
+from airflow_provider_criteo.api.dictionary import known_type, of_report_type, other_names
 from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.report_type import choices
@@ -248,10 +248,9 @@ class Layout:
 
 def _matched(wanted: Sequence[str], names: Sequence[str], report_type: str) -> dict[str, str]:
     """wanted -> the report's name for it: the same, or else in other case, or else by its old or new name."""
-    renames = {key.lower(): value.lower() for key, value in of_report_type("renames", report_type).items()}
-    renames.update({new: old for old, new in renames.items()})
+    others = other_names(report_type)
     found = {name: name for name in wanted if name in set(names)}
-    for spelling in (str.lower, lambda name: renames.get(name.lower(), name.lower())):
+    for spelling in (str.lower, lambda name: others.get(name.lower(), name.lower())):
         left = {name.lower(): name for name in reversed(names) if name not in found.values()}
         for name in wanted:
             if name not in found and spelling(name) in left:

@@ -138,15 +138,23 @@ class _Reading:
         file.seek(start)
         self._file: IO[bytes] | None = file
         self._lock = Lock()
+        self._last = b""
         self.quotes = 0
 
     def read(self, size: int = -1) -> bytes:
         """As a file's; nothing after ``close()``."""
         with self._lock:
-            chunk = b"" if self._file is None else _whole_line_ends(self._file, size)
+            chunk = b"" if self._file is None else self._read(self._file, size)
         # Arrow counts them in half the time that bytes.count() takes.
         characters = pa.Array.from_buffers(pa.uint8(), len(chunk), [None, pa.py_buffer(chunk)])
         self.quotes += pc.equal(characters, _QUOTE).true_count
+        return chunk
+
+    def _read(self, file: IO[bytes], size: int) -> bytes:
+        chunk = _whole_line_ends(file, size)
+        if not chunk and self._last not in b"\r\n":
+            chunk = b"\n"  # where a file ends without, Arrow takes an empty cell after a quoted one for quoted
+        self._last = chunk[-1:]
         return chunk
 
     def close(self) -> None:

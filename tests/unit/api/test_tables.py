@@ -832,6 +832,22 @@ def test_the_days_of_whole_weeks_are_those_that_criteo_shifts_the_range_to() -> 
     assert (days[0], days[-1], len(days)) == (date(2026, 9, 28), date(2026, 10, 11), 14)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("last", ['"x",', "x,", '"x",""', '"a,""b",'])
+def test_an_empty_cell_at_the_end_of_a_file_is_null_unless_it_is_quoted(last: str, end: str) -> None:
+    report = read_report(io.BytesIO(f"CampaignId,Currency\n{last}{end}".encode()), "statistics")
+    assert report.read_all()[1].to_pylist() == ["" if last.endswith('""') else None]
+
+
+@pytest.mark.parametrize("columns", [["date", "capoutMissedClicks"], {"missedClicks": "capoutMissedClicks"}, None])
+@pytest.mark.parametrize("spelt", ["missedClicks", "capoutMissedClicks"])
+def test_a_column_is_the_same_under_its_old_name(spelt: str, columns: Any) -> None:
+    text = f"date,{spelt}\n2026-10-01,1.50\n".encode()
+    table = read_report(io.BytesIO(text), "rm-missed-opportunities", columns=columns).read_all()
+    assert table[1].to_pylist() == [1.5]
+    assert table.schema.field(1).metadata == {b"criteo.additivity": b"sum"}
+
+
 def test_importing_tables_does_not_import_pyarrow() -> None:
     code = "import sys, airflow_provider_criteo.api.tables as t; t.TableOptions(); t.require_pyarrow(); sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

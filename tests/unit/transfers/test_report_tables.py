@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -145,6 +146,30 @@ def test_a_report_at_the_row_cap_is_not_published_unless_that_is_wanted(
         exported(tmp_path / "report.parquet", **request)
     assert not list(tmp_path.iterdir())
     assert exported(tmp_path / "report.parquet", on_row_cap="warn", **request)["truncated"] is True
+
+
+@pytest.mark.parametrize("size_told", [True, False])
+def test_rows_at_the_cap_are_cut_by_criteo_though_it_tells_more(
+    size_told: bool, criteo_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    from airflow_provider_criteo.hooks.criteo import CriteoHook
+
+    request = {
+        "supplyAccountIds": ["1"],
+        "startDate": "2026-10-01",
+        "endDate": "2026-10-10",
+        "dimensions": ["date"],
+        "metrics": ["pageViews"],
+        "format": "csv",
+    }
+    criteo_sandbox.configure(file_rows=100_000)
+    hook = CriteoHook()
+    done = hook.client.wait_for_report_job(hook.create_report_job("rm-fillrate", request).report_id, "rm-fillrate")
+    told = replace(done, row_count=250_000, size_bytes=done.size_bytes if size_told else None)
+    table = {"job": told, "output_format": "parquet", "attributes": request}
+    with pytest.raises(RowCapError):
+        hook.download_report(done.report_id, str(tmp_path / "report"), "rm-fillrate", **table)
+    hook.download_report(done.report_id, str(tmp_path / "report"), "rm-fillrate", **table, on_row_cap="warn")
 
 
 @pytest.mark.parametrize(
