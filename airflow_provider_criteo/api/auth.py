@@ -105,10 +105,12 @@ class TokenSource:
 
     :param credentials: of the application.
     :param base_url: scheme, host and port of the API.
+    :param clock: seconds, monotonic.
     """
 
-    def __init__(self, credentials: Credentials, base_url: str) -> None:
+    def __init__(self, credentials: Credentials, base_url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._credentials = credentials
+        self._clock = clock
         self._base_url = base_url
         self._refresh_token = credentials.refresh_token
         self._keep_again_at = inf
@@ -128,10 +130,10 @@ class TokenSource:
         :raises TransientError: no token could be had now.
         """
         with self._lock:
-            if time.monotonic() >= self._keep_again_at:
+            if self._clock() >= self._keep_again_at:
                 self._keep(fetch)
             token = self._token
-            if token is None or token == rejected or time.monotonic() >= self._renew_at:
+            if token is None or token == rejected or self._clock() >= self._renew_at:
                 token = self._renew(fetch)
             fetch.mask(token)
             return token
@@ -160,7 +162,7 @@ class TokenSource:
         fetch.mask(token)
         self._keep_rotated(reply.get("refresh_token"), fetch)
         lifetime = _lifetime(reply.get("expires_in"))
-        self._renew_at = time.monotonic() + lifetime - min(_LONGEST_LEAD, lifetime / 10)
+        self._renew_at = self._clock() + lifetime - min(_LONGEST_LEAD, lifetime / 10)
         self._token = token
         return token
 
@@ -226,7 +228,7 @@ class TokenSource:
                 return
             if pause is not None:
                 fetch.sleep(pause)
-        self._keep_again_at = time.monotonic() + _SECONDS_UNTIL_NEXT_WRITES
+        self._keep_again_at = self._clock() + _SECONDS_UNTIL_NEXT_WRITES
         log.warning(
             "Criteo gave a new refresh token, and %s. This process goes on with it, and tries again to keep it; others "
             "may be refused. Not every Airflow version can write a Variable from a triggerer.",

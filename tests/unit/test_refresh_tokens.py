@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -36,10 +36,12 @@ def rotating() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def process(sandbox: Sandbox, kept: Kept | None, secrets: list[str]) -> tuple[TokenSource, TokenFetch]:
+def process(
+    sandbox: Sandbox, kept: Kept | None, secrets: list[str], clock: Callable[[], float] = time.monotonic
+) -> tuple[TokenSource, TokenFetch]:
     """What a process of its own has: a token source that knows the connection's token alone."""
     credentials = Credentials(sandbox.client_id, sandbox.client_secret, "refresh_token", sandbox.refresh_token)
-    return TokenSource(credentials, sandbox.url), TokenFetch((5, 5), "tests", secrets.append, kept)
+    return TokenSource(credentials, sandbox.url, clock), TokenFetch((5, 5), "tests", secrets.append, kept)
 
 
 def test_many_processes_take_turns_with_a_token_that_changes_at_each_use(rotating: Sandbox) -> None:
@@ -125,16 +127,15 @@ def test_a_kept_token_that_cannot_be_read_is_waited_for_and_no_other_one_is_sent
 
 @pytest.mark.parametrize("writes_away", [1, 2, 3, 5])
 def test_a_token_that_cannot_be_kept_at_once_is_kept_later(
-    writes_away: int, rotating: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    writes_away: int, rotating: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = KeptBehindAVault(writes_away=writes_away)
-    source, fetch = process(rotating, kept, [])
-    waits: list[float] = []
-    fetch.sleep = waits.append
+    now = 0.0
+    source, fetch = process(rotating, kept, [], lambda: now)
+    fetch.sleep = lambda seconds: None
     token = source.token(fetch)
     assert ("tries again to keep it" in caplog.text) == (writes_away > 2)
-    later = time.monotonic() + 60
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    now = 60.0
     assert source.token(fetch) == token
     other, fetch = process(rotating, kept, [])
     assert other.token(fetch) != token

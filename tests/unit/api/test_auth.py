@@ -58,12 +58,9 @@ def test_another_secret_or_host_is_another_token(fresh_sandbox: Sandbox, make_cl
 
 
 @pytest.mark.parametrize(("lifetime", "early"), [(900, 60), (100, 10), (1, 0.1)])
-def test_a_token_is_renewed_before_its_time_is_over(
-    lifetime: float, early: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_is_renewed_before_its_time_is_over(lifetime: float, early: float) -> None:
     now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    source = TokenSource(Credentials("id", "secret"), "https://api.criteo.com")
+    source = TokenSource(Credentials("id", "secret"), "https://api.criteo.com", lambda: now)
     fetch = Fetch({"access_token": "first-token", "expires_in": lifetime}, {"access_token": "second-token"})
     assert source.token(fetch) == "first-token"
     now += lifetime - early - 0.01
