@@ -393,21 +393,31 @@ def test_a_certificate_that_is_not_trusted_is_told_before_anything_is_sent(
         assert not server.requests + server.token_requests
 
 
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
 def test_a_ca_bundle_that_is_none_is_named_and_nothing_was_sent(
-    content: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    content: str | None, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "bundle.pem"
     if content is not None:
         bundle.write_text(content)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    said = r"unset REQUESTS_CA_BUNDLE=.*bundle\.pem; nothing was sent"
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(bundle))
+    said = rf"unset {variable}=.*bundle\.pem; nothing was sent"
     with RawServer(PENDING) as server:
         client = CriteoClient("id", "secret", base_url=f"https://localhost:{server.port}", sleep=lambda seconds: None)
         with client, pytest.raises(TransientError, match=said) as raised:
             made(client)
     assert raised.value.sent is False
     assert "may exist" not in str(raised.value)
+
+
+def test_an_end_at_the_next_midnight_is_warned_of_at_the_create(
+    client: CriteoClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = {"startDate": "2026-11-24T00:00:00Z", "endDate": "2026-11-25T00:00:00Z"}
+    client.create_report_job("statistics", {**ATTRIBUTES["statistics"], **days})
+    assert "2 days are asked for, 2026-11-24 to 2026-11-25" in caplog.text
 
 
 @pytest.fixture

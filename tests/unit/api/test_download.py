@@ -409,6 +409,14 @@ def test_a_signed_link_that_is_dead_is_asked_for_again_through_criteo(dead: byte
             assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("dead", [http(403, b"<Error>Request has expired</Error>"), http(404)])
+def test_a_dead_link_at_the_same_host_is_asked_for_again_through_criteo(dead: bytes, destination: Path) -> None:
+    moved = http(302, Location="/signed?signature=abc")
+    with RawServer(moved, dead, moved, WHOLE) as server:
+        assert downloaded(server, destination) == FILE
+        assert [b"/signed" in request.partition(b"\r\n")[0] for request in server.requests] == [False, True] * 2
+
+
 @pytest.mark.parametrize("signature", ["ab+cd/ef", "ab%2Bcd%2Fef", "ab%2bcd%2fef"])
 def test_what_a_storage_says_is_told_without_the_query_of_the_signed_link(
     signature: str, destination: Path, caplog: pytest.LogCaptureFixture

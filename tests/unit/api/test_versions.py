@@ -231,6 +231,13 @@ def test_the_accounts_fall_forward_too(criteo: Criteo, make_client: MakeClient) 
     assert criteo.asked == ["2026-07", "2027-01", "2027-01"]
 
 
+def test_the_accounts_of_a_connection_on_preview_fall_forward_too(criteo: Criteo, make_client: MakeClient) -> None:
+    criteo.serve("experimental", (200, {"data": [{"id": "1", "attributes": {"advertiserName": "Shop"}}]}))
+    client = make_client(api_version="preview")
+    assert client.describe_application() == "1 advertiser"
+    assert criteo.asked == ["preview", "experimental"]
+
+
 @pytest.mark.parametrize("version", ["2025-10", "latest"])
 def test_a_version_that_does_not_serve_the_type_is_named_before_any_call(
     version: str, criteo: Criteo, make_client: MakeClient

@@ -211,6 +211,28 @@ def test_a_retry_recognises_its_own_file(sandbox: Sandbox, store: Store, tmp_pat
     assert len(sandbox.journal("download")) == 1
 
 
+class Killed(TaskInstance):
+    """That of a task whose worker is killed as soon as the file is at its place."""
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_retry_recognises_the_file_of_a_try_that_was_killed_after_publishing(
+    sandbox: Sandbox, store: Store, tmp_path: Path
+) -> None:
+    sandbox.configure(pending_seconds=0)
+    report_id = create(None)
+    task = DownloadReportOperator(
+        task_id="download", destination=str(tmp_path / "report.csv"), overwrite=False, report_id=report_id
+    )
+    with pytest.raises(KeyboardInterrupt):
+        task.execute({"ti": Killed(), "task_state_store": store})
+    assert (tmp_path / "report.csv").exists()
+    assert published(store, tmp_path, report_id=report_id) == str(tmp_path / "report.csv")
+    assert len(sandbox.journal("download")) == 1
+
+
 @pytest.mark.parametrize("change", ["content", "cleared", "no note"])
 def test_a_file_of_somebody_elses_is_not_taken_for_ones_own(
     sandbox: Sandbox, store: Store, tmp_path: Path, change: str

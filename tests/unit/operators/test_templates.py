@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath, Param, task
+from airflow.sdk import DAG, ObjectStoragePath, Param, task, task_group
 
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.exceptions import InvalidInputError
@@ -74,6 +74,24 @@ def test_every_field_takes_what_is_not_final_when_the_dag_is_parsed(cls: Any, fi
         assert operator.upstream_task_ids == {"upstream"}
     if kind == "callable":
         assert getattr(rendered(operator), field) == "x"
+
+
+@pytest.mark.parametrize(("cls", "field"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
+def test_every_field_takes_the_argument_of_a_mapped_group(cls: Any, field: str) -> None:
+    with dag() as a_dag:
+
+        @task_group
+        def group(it: Any) -> None:
+            cls(task_id="one", **{**arguments(cls), field: it})
+
+        group.expand(it=upstream())
+    assert a_dag.get_task("group.one").upstream_task_ids == {"upstream"}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_what_ends_a_wait_in_the_triggerer_is_not_offered(cls: Any) -> None:
+    with pytest.raises(TypeError, match="end_from_trigger"):
+        cls(task_id="one", **arguments(cls), end_from_trigger=True)
 
 
 @pytest.mark.parametrize("cls", [DownloadReportOperator, ReportToObjectStorageOperator])

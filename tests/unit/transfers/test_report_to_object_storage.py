@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError, RateLimitError, ReportJobFailedError
+from airflow_provider_criteo.exceptions import (
+    DestinationError,
+    InvalidInputError,
+    RateLimitError,
+    ReportJobFailedError,
+    UnavailableError,
+)
+from airflow_provider_criteo.operators.report_job import DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -311,6 +318,14 @@ def test_a_connection_that_is_not_there_is_named_and_no_fault_of_the_storage(run
     with pytest.raises(Exception, match="connection 'criteo_nowhere' cannot be looked up") as caught:
         run(criteo_conn_id="criteo_nowhere").result()
     assert not isinstance(caught.value, DestinationError)
+
+
+def test_a_connection_that_is_not_there_is_named_by_a_download_too(tmp_path: Path) -> None:
+    task = DownloadReportOperator(
+        task_id="load", report_id="1", destination=str(tmp_path / "report"), criteo_conn_id="criteo_nowhere"
+    )
+    with pytest.raises(UnavailableError, match="connection 'criteo_nowhere' cannot be looked up"):
+        task.execute({"ti": TaskInstance()})
 
 
 def test_an_object_in_memory(criteo_sandbox: Sandbox, run: Any) -> None:

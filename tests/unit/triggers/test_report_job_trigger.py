@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time as real_time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airflow_provider_criteo.api.models import ReportJob
+from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.exceptions import AuthenticationError, InvalidInputError, error_from_json
 from airflow_provider_criteo.triggers import poller
 from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
@@ -142,6 +144,18 @@ def test_a_programming_error_ends_the_trigger_at_once(
 ) -> None:
     with pytest.raises(TypeError):
         time.run(payload(make_trigger(poll_interval="soon")))
+    assert not poller._pollers
+
+
+def test_a_programming_error_in_a_poll_ends_the_trigger_at_once(
+    criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = replace(REPORT_TYPES["mpo-realtime"], id="broken", status_path="/{version}/{no_such_name}")
+    monkeypatch.setitem(REPORT_TYPES, "broken", broken)
+    began = time.now()
+    with pytest.raises(KeyError, match="no_such_name"):
+        time.run(payload(make_trigger(report_type="broken")))
+    assert time.now() - began <= 20, "by its first poll"
     assert not poller._pollers
 
 
