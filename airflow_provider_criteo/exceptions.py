@@ -62,7 +62,7 @@ class RowsMissingError(api_exceptions.RowsMissingError, TransientError):
 
 
 class UnavailableError(api_exceptions.UnavailableError, TransientError):
-    """What the provider itself needs could not be asked: the connection could not be looked up."""
+    """What the provider itself needs could not be asked: a connection or a Variable of Airflow's."""
 
 
 class ReportNotReadyError(api_exceptions.ReportNotReadyError, AirflowException):

@@ -148,11 +148,11 @@ class Answer:
         if isinstance(self.json, str):
             return self.json
         if self.json is not None:
-            return jsonlib.dumps(self.json, ensure_ascii=False)
+            return jsonlib.dumps(redacted(self.json, self.redact), ensure_ascii=False)
         charset = _CHARSET.search(self.headers.get("Content-Type") or "")
         try:
             return self.body.decode(charset[1] if charset else "utf-8", errors="replace")
-        except LookupError:
+        except (LookupError, UnicodeError):  # some codecs of Python's know no replacement
             return self.body.decode(errors="replace")
 
     @cached_property
@@ -227,7 +227,8 @@ def _texts(value: object) -> Iterator[str]:
 
 def _words(text: str) -> str:
     """The text of a body, and of a page what people read of it."""
-    if not is_markup(text[:1_000].encode()):
+    text = text.removeprefix("\ufeff").lstrip()
+    if text[:1] != "<":
         return text
     visible = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
     return html.unescape(visible)

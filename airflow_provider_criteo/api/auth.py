@@ -45,8 +45,8 @@ TOKEN_LIFETIME = 900.0
 _LONGEST_LEAD = 60.0
 _CREDENTIALS_REMEMBERED = 16
 _SECRETS_REMEMBERED = 16
-_SECONDS_BETWEEN_WRITES = (1.0, 3.0)
-_SECONDS_UNTIL_NEXT_WRITES = 30.0
+_SECONDS_UNTIL_SECOND_WRITE = 2.0
+_SECONDS_UNTIL_NEXT_WRITE = 30.0
 _READS_OF_A_REFUSED_TOKEN = 3
 _CHECK_HOST = f"check the host of the connection: Criteo's is {http.DEFAULT_BASE_URL}."
 _NOT_CRITEO = "this is not the answer of Criteo's token endpoint"
@@ -114,6 +114,7 @@ class TokenSource:
         self._base_url = base_url
         self._refresh_token = credentials.refresh_token
         self._keep_again_at = inf
+        self._seconds_between_writes = _SECONDS_UNTIL_NEXT_WRITE
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at = 0.0
@@ -130,8 +131,8 @@ class TokenSource:
         :raises TransientError: no token could be had now.
         """
         with self._lock:
-            if self._clock() >= self._keep_again_at:
-                self._keep(fetch)
+            if fetch.refresh_tokens and self._clock() >= self._keep_again_at:
+                self._keep(fetch.refresh_tokens)
             token = self._token
             if token is None or token == rejected or self._clock() >= self._renew_at:
                 token = self._renew(fetch)
@@ -178,6 +179,7 @@ class TokenSource:
             except AuthenticationError:
                 if fetch.refresh_tokens is None or unchanged == _READS_OF_A_REFUSED_TOKEN:
                     raise
+                self._keep_again_at = inf  # nobody needs it any more
             # Another process may have used the token first; it keeps the one that took its place.
             fetch.sleep(random.uniform(0.2, 2.0))  # noqa: S311 - no cryptography
             self._take_newest(fetch)
@@ -205,7 +207,13 @@ class TokenSource:
         self._refresh_token = refresh_token
         self._remember(refresh_token)
         if fetch.refresh_tokens:
-            self._keep(fetch)
+            self._seconds_between_writes = _SECONDS_UNTIL_NEXT_WRITE
+            began = self._clock()
+            is_kept = self._keep(fetch.refresh_tokens)
+            # Not where it takes long: others wait for the access token.
+            if not is_kept and self._clock() - began < _SECONDS_UNTIL_SECOND_WRITE:
+                fetch.sleep(_SECONDS_UNTIL_SECOND_WRITE)
+                self._keep(fetch.refresh_tokens)
             return
         log.warning(
             "Criteo gave a new refresh token for client id %s, and the old one may stop working. This process uses "
@@ -214,26 +222,25 @@ class TokenSource:
             self._credentials.client_id,
         )
 
-    def _keep(self, fetch: TokenFetch) -> None:
-        """Keep the newest refresh token, of which this process may have the only copy: if not now, then later."""
-        assert fetch.refresh_tokens is not None
+    def _keep(self, refresh_tokens: RefreshTokens) -> bool:
+        """Keep the newest refresh token, of which this process may have the only copy; whether it could, else it will
+        be tried again.
+        """
         assert self._refresh_token is not None
-        for pause in (*_SECONDS_BETWEEN_WRITES, None):
-            try:
-                fetch.refresh_tokens.keep(self._refresh_token)
-            except UnavailableError as error:
-                reason = error.reason
-            else:
-                self._keep_again_at = inf
-                return
-            if pause is not None:
-                fetch.sleep(pause)
-        self._keep_again_at = self._clock() + _SECONDS_UNTIL_NEXT_WRITES
-        log.warning(
-            "Criteo gave a new refresh token, and %s. This process goes on with it, and tries again to keep it; others "
-            "may be refused. Not every Airflow version can write a Variable from a triggerer.",
-            reason,
-        )
+        try:
+            refresh_tokens.keep(self._refresh_token)
+        except UnavailableError as error:
+            self._keep_again_at = self._clock() + self._seconds_between_writes
+            self._seconds_between_writes *= 2
+            log.warning(
+                "Criteo gave a new refresh token, which could not be kept: %s: %s. This process goes on with it, and tries "
+                "again to keep it; others may be refused. Not every Airflow version can write a Variable from a triggerer.",
+                error.request,
+                error.reason,
+            )
+            return False
+        self._keep_again_at = inf
+        return True
 
 
 def _lifetime(expires_in: object) -> float:

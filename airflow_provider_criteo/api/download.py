@@ -75,7 +75,13 @@ def receive(
         return download
 
     download = retry.call(receive_once)
-    _warn_of_truncation(job, row)
+    if download.rows_at_cap is not None:
+        log.warning(
+            "Report %s has %s rows, %s. Ask for fewer days, dimensions or ids.",
+            job.report_id,
+            download.rows_at_cap,
+            AT_ROW_CAP,
+        )
     return DownloadedReport(
         url=url,
         report_id=job.report_id,
@@ -110,6 +116,7 @@ class _Download:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.sha256 = hashlib.sha256()
         self.size = 0
+        self.rows_at_cap = job.row_count if row.is_at_cap(job.row_count) else None
         self.content_type = shortened(one_line(answer.redact(answer.headers.get("Content-Type", ""))))
 
     def read(self, response: requests.Response, timeout: tuple[float, float], clock: Callable[[], float]) -> None:
@@ -169,8 +176,11 @@ class _Download:
             self._refuse_errors()
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
         most_rows = self._most_rows_of_json() if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
-        is_cut_by_criteo = self._row.is_at_cap(most_rows)
-        if self._job.row_count and most_rows < self._job.row_count and not is_cut_by_criteo:
+        if not self._job.row_count or most_rows >= self._job.row_count:
+            return
+        if self._row.is_at_cap(most_rows):
+            self.rows_at_cap = most_rows
+        else:
             reason = f"the file has at most {most_rows} rows, and Criteo told of {self._job.row_count}"
             is_a_line = most_rows == 0 and first not in _CLOSING
             raise self._not_the_report(reason, self._words() if is_a_line else ())
@@ -227,13 +237,3 @@ class _Progress:
         share = f" of {human(self._expected)} ({received / self._expected:.0%})" if self._expected else ""
         rate = human(received / (now - self._began))
         log.info("Report %s: %s%s received, %s/s", self._report_id, human(received), share, rate)
-
-
-def _warn_of_truncation(job: ReportJob, row: ReportType) -> None:
-    if row.is_at_cap(job.row_count):
-        log.warning(
-            "Report %s has %s rows, %s. Ask for fewer days, dimensions or ids.",
-            job.report_id,
-            job.row_count,
-            AT_ROW_CAP,
-        )

@@ -184,7 +184,7 @@ class RowsMissingError(TransientError):
 
 
 class UnavailableError(TransientError):
-    """What the provider itself needs could not be asked: the connection could not be looked up."""
+    """What the provider itself needs could not be asked: a connection or a Variable of Airflow's."""
 
     advice = "see to what Airflow needs for it: its secrets backend, its API server, its database; then let it retry."
 

@@ -94,7 +94,7 @@ NO_AUTH = _NoAuth()
 
 
 class _WithoutSignatures(logging.Filter):
-    """Takes the query out of urllib3's line on a request, at level DEBUG, where we were redirected: it may be a signature.
+    """Takes the query out of what urllib3 logs of a request where we were redirected: it may be a signature.
 
     :ivar hosts: of those requests.
     """
@@ -105,14 +105,18 @@ class _WithoutSignatures(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, without the query."""
-        arguments = record.args
-        if isinstance(arguments, tuple) and len(arguments) > 1 and arguments[1] in self.hosts:
-            record.args = tuple(part.partition("?")[0] if isinstance(part, str) else part for part in arguments)
+        parts = record.args
+        if isinstance(parts, tuple) and any(isinstance(part, str) and self._is_of_host(part) for part in parts):
+            record.args = tuple(part.partition("?")[0] if isinstance(part, str) else part for part in parts)
         return True
+
+    def _is_of_host(self, text: str) -> bool:
+        return text in self.hosts or any(host and f"//{host}" in text for host in self.hosts)
 
 
 _WITHOUT_SIGNATURES = _WithoutSignatures()
-logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_SIGNATURES)
+for _name in ("urllib3.connectionpool", "urllib3.connection"):
+    logging.getLogger(_name).addFilter(_WITHOUT_SIGNATURES)
 
 
 class _Session(requests.Session):

@@ -251,6 +251,8 @@ class CriteoHook(BaseHook):
             )
         except api_exceptions.RateLimitError as error:
             return False, _told(error, f"Criteo answers, but {error.reason}", "test again later.")
+        except api_exceptions.UnavailableError as error:
+            return False, _told(error)
         except api_exceptions.TransientError as error:
             return False, _told(
                 error,

@@ -225,7 +225,9 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             try:
                 return super().resume_execution(next_method, next_kwargs, context)
             except AirflowSkipException as skip:
-                raise skip.__cause__ or skip from None
+                if skip.__cause__ is None or not (self.soft_fail or self.never_fail):
+                    raise
+                raise skip.__cause__  # noqa: B904 - it is what was raised first
 
 
 def _skipped(flag: str) -> AirflowSkipException:

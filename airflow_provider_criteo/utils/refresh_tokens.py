@@ -39,7 +39,7 @@ class VariableRefreshTokens:
         try:
             text = self._run(self._read)
         except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
-            raise self._unavailable("could not be read", error) from None
+            raise self._unavailable("it could not be read", error) from None
         try:
             kept = json.loads(text or "{}")
         except ValueError:
@@ -57,11 +57,12 @@ class VariableRefreshTokens:
         try:
             self._run(lambda: _variable().set(self._name, value))
         except Exception as error:  # noqa: BLE001 - of whatever keeps Variables
-            raise self._unavailable("could not be written", error) from None
+            raise self._unavailable("it could not be written", error) from None
 
     def _unavailable(self, what: str, error: Exception) -> UnavailableError:
         # No more than its name: its text may have the token.
-        return UnavailableError(reason=f"the Variable {self._name!r} {what}: {type(error).__name__}")
+        reason = f"{what}: {type(error).__name__}"
+        return UnavailableError(request=f"Airflow's Variable {self._name!r}", reason=reason)
 
     def _read(self) -> Any:
         try:

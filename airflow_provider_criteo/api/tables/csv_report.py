@@ -71,12 +71,13 @@ class CsvReport:
                     yield self.names, batch.columns
                 return
             except pa.ArrowInvalid as error:
-                if types:
-                    types = {}
-                elif "straddl" not in str(error):
-                    raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
-                elif block_size < _LARGEST_BLOCK:
+                is_too_long = "straddl" in str(error)
+                if is_too_long and block_size < _LARGEST_BLOCK:
                     block_size *= 2
+                elif types:
+                    types = {}
+                elif not is_too_long:
+                    raise TableError(f"the report's CSV is broken or cut: {error}; download it again") from None
                 else:
                     raise TableError(
                         f"the report's CSV has a row of more than {block_size} bytes, or a quote that nothing closes; "

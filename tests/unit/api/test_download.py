@@ -288,6 +288,15 @@ def test_a_file_with_fewer_rows_than_criteo_told_is_not_the_report(body: bytes, 
     assert untouched(destination)
 
 
+def test_a_file_at_the_cap_of_which_criteo_told_more_is_warned_about(
+    destination: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = ReportJob("1", "rm-fillrate", "Done", JobState.DONE, row_count=250_000)
+    with RawServer(http(200, b"a\n" + b"1\n" * 100_000)) as server:
+        downloaded(server, destination, told)
+    assert "has 100000 rows, which is Criteo's cap" in caplog.text
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -407,6 +416,17 @@ def test_a_signed_link_that_is_dead_is_asked_for_again_through_criteo(dead: byte
         with RawServer(http(302, Location=elsewhere)) as server:
             assert downloaded(server, destination) == FILE
             assert len(server.requests) == 2
+
+
+def test_a_storage_that_answers_oddly_puts_no_signature_into_the_log(
+    destination: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(b"HTTP/1.1 403 No\r\nan odd line\r\nContent-Length: 0\r\n\r\n") as store:
+        elsewhere = store.url.replace("localhost", "127.0.0.1") + "/signed?signature=abc"
+        with RawServer(http(302, Location=elsewhere)) as server, pytest.raises(TransientError):
+            downloaded(server, destination)
+    assert "Failed to parse headers" in caplog.text
+    assert "signature" not in caplog.text
 
 
 @pytest.mark.parametrize("dead", [http(403, b"<Error>Request has expired</Error>"), http(404)])

@@ -234,11 +234,24 @@ def test_a_secret_that_a_page_has_escaped_is_taken_out(escaped: str) -> None:
         ("<p>Ungültig +</p>".encode("utf-16"), 'text/html; charset="UTF-16"'),
         ("Ungültig +".encode(), "text/plain; charset=no-such"),
         ("Ungültig +".encode(), "text/plain"),
+        ("Ungültig +".encode(), "text/plain; charset=undefined"),
+        ("Ungültig +".encode(), "text/plain; charset=idna"),
+        (b" " * 2_000 + "<p>Ungültig +</p>".encode(), "text/html"),
+        (b"\xef\xbb\xbf" + "<p>Ungültig +</p>".encode(), "text/html"),
     ],
 )
 def test_words_are_read_as_they_are_written(body: bytes, content_type: str) -> None:
     (said,) = Answer(400, {"Content-Type": content_type}, body).problems
     assert said.detail == "Ungültig +"
+
+
+def test_half_an_emoji_is_no_error() -> None:
+    assert "cut" in str(answer(b'{"oops": "cut \\ud83d"}').problems)
+
+
+@pytest.mark.parametrize("secret", ['qu"ote', "back\\slash"])
+def test_a_secret_is_taken_out_of_a_text_that_json_escapes(secret: str) -> None:
+    assert "***" in str(answer({"oops": f"it was {secret}"}, 400, secret).problems)
 
 
 def test_an_id_without_end_is_none() -> None:
