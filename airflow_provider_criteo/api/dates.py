@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_criteo.api.report_type import DateKind, ReportType
 
 DATE_ATTRIBUTES = ("startDate", "endDate", "modifiedAfter")
+_SHORTEST_MONTH = 28
 
 # As str(), isoformat(), Airflow's ds and ts and Criteo's files have it; .NET writes seven digits of a second, of which
 # a datetime holds six. The hour 24 is a time to Python from 3.14 on, and not before.
@@ -136,9 +137,6 @@ def _ends_before_its_day(start: date, end: date) -> bool:
     if not (isinstance(start, datetime) and isinstance(end, datetime)) or days < 1:
         return False
     return start.minute == end.minute and start.second == end.second and abs(start.hour - end.hour) <= 1
-
-
-_SHORTEST_MONTH = 28
 
 
 def _is_not_at(clock: str, moment: date | None) -> bool:

@@ -107,8 +107,6 @@ class _Download:
         self._job = job
         self._row = row
         self._answer = answer
-        self._request = answer.request
-        self._redact = answer.redact
         self._head = b""
         self._tail = b""
         self._lines = 0
@@ -125,7 +123,7 @@ class _Download:
         progress = _Progress(self._job, int(length) if length.isdecimal() else self._job.size_bytes, clock)
         chunks = _decompressed(response)
         while True:
-            with network_faults(self._request, timeout, self._redact, status=response.status_code):
+            with network_faults(self._answer.request, timeout, self._answer.redact, status=response.status_code):
                 chunk = next(chunks, None)
             if chunk is None:
                 return
@@ -172,8 +170,8 @@ class _Download:
             raise self._not_the_report("the reply is a web page, not a report", self._words())
         if first in _CLOSING and self._tail.rstrip()[-1:] != _CLOSING[first]:
             raise self._not_the_report("the JSON file has no end: it was cut")
-        if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS and b'"errors"' in self._whole():
-            self._refuse_errors()
+        if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS:
+            self._refuse_errors(self._whole())
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
         most_rows = self._most_rows_of_json() if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
         if not self._job.row_count or most_rows >= self._job.row_count:
@@ -198,8 +196,10 @@ class _Download:
         self._file.seek(0, os.SEEK_END)
         return whole
 
-    def _refuse_errors(self) -> None:
-        answer = replace(self._answer, body=self._whole())
+    def _refuse_errors(self, whole: bytes) -> None:
+        if b'"errors"' not in whole:
+            return
+        answer = replace(self._answer, body=whole)
         reply = answer.json
         if isinstance(reply, dict) and answer.problems and not reply.get("data") and "columns" not in reply:
             raise error_of_job_code(self._job, answer) or error_in_success(answer)
@@ -209,7 +209,7 @@ class _Download:
         return replace(self._answer, body=self._file.read(LONGEST_BODY_READ)).problems_of_error
 
     def _not_the_report(self, reason: str, said: tuple[Problem, ...] = ()) -> TransientError:
-        return TransientError(200, said, self._request, reason=reason)
+        return TransientError(200, said, self._answer.request, reason=reason)
 
 
 def _decompressed(response: requests.Response) -> Iterator[bytes]:

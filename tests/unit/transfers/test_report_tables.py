@@ -127,20 +127,20 @@ def test_an_empty_report_whose_columns_nobody_tells(
     assert not list(tmp_path.iterdir())
 
 
+TEN_DAYS = {
+    "supplyAccountIds": ["1"],
+    "startDate": "2026-10-01",
+    "endDate": "2026-10-10",
+    "dimensions": ["date"],
+    "metrics": ["pageViews"],
+    "format": "csv",
+}
+
+
 def test_a_report_at_the_row_cap_is_not_published_unless_that_is_wanted(
     criteo_sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    request = {
-        "report_type": "rm-fillrate",
-        "attributes": {
-            "supplyAccountIds": ["1"],
-            "startDate": "2026-10-01",
-            "endDate": "2026-10-10",
-            "dimensions": ["date"],
-            "metrics": ["pageViews"],
-            "format": "csv",
-        },
-    }
+    request = {"report_type": "rm-fillrate", "attributes": TEN_DAYS}
     criteo_sandbox.configure(file_rows=100_000)
     with pytest.raises(RowCapError, match=r"100000 rows.*max_days=5"):
         exported(tmp_path / "report.parquet", **request)
@@ -154,19 +154,11 @@ def test_rows_at_the_cap_are_cut_by_criteo_though_it_tells_more(
 ) -> None:
     from airflow_provider_criteo.hooks.criteo import CriteoHook
 
-    request = {
-        "supplyAccountIds": ["1"],
-        "startDate": "2026-10-01",
-        "endDate": "2026-10-10",
-        "dimensions": ["date"],
-        "metrics": ["pageViews"],
-        "format": "csv",
-    }
     criteo_sandbox.configure(file_rows=100_000)
     hook = CriteoHook()
-    done = hook.client.wait_for_report_job(hook.create_report_job("rm-fillrate", request).report_id, "rm-fillrate")
+    done = hook.client.wait_for_report_job(hook.create_report_job("rm-fillrate", TEN_DAYS).report_id, "rm-fillrate")
     told = replace(done, row_count=250_000, size_bytes=done.size_bytes if size_told else None)
-    table = {"job": told, "output_format": "parquet", "attributes": request}
+    table = {"job": told, "output_format": "parquet", "attributes": TEN_DAYS}
     with pytest.raises(RowCapError):
         hook.download_report(done.report_id, str(tmp_path / "report"), "rm-fillrate", **table)
     hook.download_report(done.report_id, str(tmp_path / "report"), "rm-fillrate", **table, on_row_cap="warn")
