@@ -157,7 +157,7 @@ def _deferred(report_ids: list[str], timeout: float) -> int:
         trigger = ReportJobTrigger(
             report_id, "mpo-realtime", "criteo_default", None, POLL_INTERVAL, end, first_poll_at=time.time()
         )
-        return [event.payload["outcome"] async for event in trigger.run()] == ["ended"]
+        return [event.payload["outcome"] async for event in trigger.run()] == ["done"]
 
     return asyncio.run(_together(outcome, report_ids))
 
@@ -186,7 +186,7 @@ def _simulated(jobs: int, limit: int, headers: str) -> dict[str, Any]:
         await asyncio.sleep(number / 20)
         end = virtual.now() + 6 * 3600
         trigger = ReportJobTrigger(f"job-{number}", "mpo-realtime", "criteo_default", None, POLL_INTERVAL, end)
-        return bool((await payload(trigger))["outcome"] == "ended")
+        return bool((await payload(trigger))["outcome"] == "done")
 
     async def all_of_them() -> int:
         return sum(await asyncio.gather(*map(wait, range(jobs))))

@@ -72,9 +72,7 @@ class WaitsForReportJob(CriteoBaseOperator):
                 criteo_conn_id=self.criteo_conn_id,
                 api_version=self.api_version or None,
                 poll_interval=self.poke_interval,
-                end_time=deadline.end,
-                started=deadline.started,
-                of_execution=deadline.of_execution,
+                **deadline.to_json(),
                 first_poll_at=CLOCK.now() + wait_seconds,
                 **options,
             ),
@@ -103,7 +101,7 @@ class WaitsForReportJob(CriteoBaseOperator):
         """
         now = CLOCK.now()
         reset_in = (error.retry_after or MINUTE) if error is not None else 0.0
-        if error is not None and (not self.deferrable or now + reset_in >= deadline.end):
+        if error is not None and (not self.deferrable or now + reset_in >= deadline.end_time):
             raise error
         # Not at the top: a DAG file needs no trigger.
         from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
@@ -115,7 +113,7 @@ class WaitsForReportJob(CriteoBaseOperator):
                 call=call,
                 criteo_conn_id=self.criteo_conn_id,
                 due=deadline.started,
-                end_time=deadline.end,
+                end_time=deadline.end_time,
                 limit=error.limit if error is not None else None,
                 refused_until=now + reset_in if error is not None else None,
                 carried={"deadline": deadline.to_json(), **carried},

@@ -19,7 +19,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL, Wait, polled
 from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import UnavailableError, as_task_exceptions
@@ -27,7 +26,7 @@ from airflow_provider_criteo.operators.base import CriteoBaseOperator
 from airflow_provider_criteo.operators.waiting import WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline, job_of
+from airflow_provider_criteo.utils.deadline import Deadline, done_job
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -214,8 +213,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""
         with self._as_the_flags_say(), as_task_exceptions(self.criteo_conn_id):
-            job = job_of(event)
-            require_file(job)
+            job, _ = done_job(event)
         self.log.info("Report job %s is %s", job.report_id, job.status)
         return str(job.report_id)
 

@@ -166,7 +166,7 @@ class PartsOfReport:
             task.rendered_attributes(context),
             {name: ReportJob.from_json(job) if job else None for name, job in carried["parts"].items()},
         )
-        deadline = Deadline.from_json(carried["deadline"]) or Deadline.of(task)
+        deadline = Deadline(**carried["deadline"])
         if ended is not None:
             name = next(name for name, job in parts.jobs.items() if job and job.report_id == ended.report_id)
             parts.jobs[name] = ended

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import RateLimitError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import SHORTEST_POLL_INTERVAL
@@ -19,7 +18,7 @@ from airflow_provider_criteo.transfers.export import ExportsReport
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline, job_of, turn_of
+from airflow_provider_criteo.utils.deadline import Deadline, done_job, turn_of
 from airflow_provider_criteo.utils.report_table import SPLIT
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ class ReportToObjectStorageOperator(ExportsReport):
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on with the call whose turn in the quota's queue has come."""
-        carried = turn_of(event)
-        deadline = Deadline.from_json(carried.get("deadline")) or Deadline.of(self)
+        carried, deadline = turn_of(event)
         with closing(self.hook):
             if carried.get("parts"):
                 return PartsOfReport.carried(self, context, carried).table()
@@ -101,12 +99,11 @@ class ReportToObjectStorageOperator(ExportsReport):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Download, or end the task as the trigger's event says."""
         with closing(self.hook), as_task_exceptions(self.criteo_conn_id):
-            job = job_of(event)
-            require_file(job)
+            job, deadline = done_job(event)
             carried = (event or {}).get("carried")
             if carried:
                 return PartsOfReport.carried(self, context, carried, job).table()
-            return self._downloaded(context, job, Deadline.of_event(event) or Deadline.of(self))
+            return self._downloaded(context, job, deadline)
 
     def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
         """The parameters of a table; a file at the cap is an error to who then asks for parts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -12,12 +13,13 @@ from airflow_provider_criteo.api.exceptions import CriteoError, UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
-from airflow_provider_criteo.triggers.report_job import load_poller
+from airflow_provider_criteo.triggers.report_job import arguments_of, load_poller
 from airflow_provider_criteo.utils.clock import CLOCK
 
 _SECONDS_AFTER_A_LOOKUP = 30.0
 
 
+@dataclass(eq=False, repr=False)
 class QuotaTurnTrigger(BaseTrigger):
     """Waits for a call's turn in the connection's queue, and takes it out of the quota; it makes no call itself.
 
@@ -34,46 +36,23 @@ class QuotaTurnTrigger(BaseTrigger):
     :param calls: how many calls are to be made then.
     """
 
-    def __init__(
-        self,
-        call: str,
-        criteo_conn_id: str,
-        due: float,
-        end_time: float,
-        limit: int | None = None,
-        refused_until: float | None = None,
-        carried: dict[str, Any] | None = None,
-        beyond_first_window: bool = False,
-        calls: int = 1,
-    ) -> None:
+    call: str
+    criteo_conn_id: str
+    due: float
+    end_time: float
+    limit: int | None = None
+    refused_until: float | None = None
+    carried: dict[str, Any] | None = None
+    beyond_first_window: bool = False
+    calls: int = 1
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
-        self.call = call
-        self.criteo_conn_id = criteo_conn_id
-        self.due = due
-        self.end_time = end_time
-        self.limit = limit
-        self.refused_until = refused_until
-        self.carried = carried
-        self.beyond_first_window = beyond_first_window
-        self.calls = calls
         self._away: UnavailableError | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
-        return (
-            "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger",
-            {
-                "call": self.call,
-                "criteo_conn_id": self.criteo_conn_id,
-                "due": self.due,
-                "end_time": self.end_time,
-                "limit": self.limit,
-                "refused_until": self.refused_until,
-                "carried": self.carried,
-                "beyond_first_window": self.beyond_first_window,
-                "calls": self.calls,
-            },
-        )
+        return "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger", arguments_of(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell that the turn has come, that the time is up, or why there can be no turn."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from types import ModuleType
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_criteo.api.exceptions import CriteoError, ReportJobFailedError
+from airflow_provider_criteo.api.exceptions import CriteoError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import Wait
 from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
 from airflow_provider_criteo.utils.clock import CLOCK
+from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.observability import waited
 
 _LAST_POLL_SECONDS = 90.0
 """How long the poll at the end of the time may take: a minute's quota, and the call."""
 
 
+@dataclass(eq=False, repr=False)
 class ReportJobTrigger(BaseTrigger):
     """Polls a report job until it ends, and tells how in one event.
 
@@ -44,85 +47,48 @@ class ReportJobTrigger(BaseTrigger):
     :param calls_made: how many such calls it made.
     """
 
-    def __init__(
-        self,
-        report_id: str,
-        report_type: str,
-        criteo_conn_id: str,
-        api_version: str | None,
-        poll_interval: float,
-        end_time: float,
-        exponential_backoff: bool = False,
-        max_wait: float | None = None,
-        first_poll_at: float | None = None,
-        started: float | None = None,
-        of_execution: bool = False,
-        then_download: bool = False,
-        called_at: float | None = None,
-        carried: dict[str, Any] | None = None,
-        calls_made: int = 1,
-    ) -> None:
+    report_id: str
+    report_type: str
+    criteo_conn_id: str
+    api_version: str | None
+    poll_interval: float
+    end_time: float
+    exponential_backoff: bool = False
+    max_wait: float | None = None
+    first_poll_at: float | None = None
+    started: float | None = None
+    of_execution: bool = False
+    then_download: bool = False
+    called_at: float | None = None
+    carried: dict[str, Any] | None = None
+    calls_made: int = 1
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
-        self.report_id = report_id
-        self.report_type = report_type
-        self.criteo_conn_id = criteo_conn_id
-        self.api_version = api_version
-        self.poll_interval = poll_interval
-        self.end_time = end_time
-        self.exponential_backoff = exponential_backoff
-        self.max_wait = max_wait
-        self.first_poll_at = first_poll_at
-        self.started = started
-        self.of_execution = of_execution
-        self.then_download = then_download
-        self.called_at = called_at
-        self.carried = carried
-        self.calls_made = calls_made
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
-        return (
-            "airflow_provider_criteo.triggers.report_job.ReportJobTrigger",
-            {
-                "report_id": self.report_id,
-                "report_type": self.report_type,
-                "criteo_conn_id": self.criteo_conn_id,
-                "api_version": self.api_version,
-                "poll_interval": self.poll_interval,
-                "end_time": self.end_time,
-                "exponential_backoff": self.exponential_backoff,
-                "max_wait": self.max_wait,
-                "first_poll_at": self.first_poll_at,
-                "started": self.started,
-                "of_execution": self.of_execution,
-                "then_download": self.then_download,
-                "called_at": self.called_at,
-                "carried": self.carried,
-                "calls_made": self.calls_made,
-            },
-        )
+        return "airflow_provider_criteo.triggers.report_job.ReportJobTrigger", arguments_of(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell how it ended."""
+        deadline = Deadline(self.started or CLOCK.now(), self.end_time, self.of_execution)
         poller_module = await asyncio.to_thread(load_poller)
         with poller_module.use_poller(self.criteo_conn_id) as poller:
             try:
                 await self._tell_of_call(poller)
                 with as_task_exceptions(self.criteo_conn_id):
-                    job = await self._done(poller)
-                payload: dict[str, Any] = {"outcome": "ended", "job": job.to_json()}
+                    job = await self._done(poller, deadline)
+                payload: dict[str, Any] = {"outcome": "done", "job": job.to_json()}
                 if self.then_download:
                     await self._turn_of_download(poller, poller_module.Call.DOWNLOAD)
-            except ReportJobFailedError as error:
-                payload = {"outcome": "ended", "job": error.job.to_json()}
             except CriteoError as error:
                 payload = {"outcome": "refused", "error": error_to_json(error)}
             except TimeoutError as error:
-                payload = {"outcome": "timeout", "message": str(error), "of_execution": self.of_execution}
-        waited(CLOCK.now() - (self.started or CLOCK.now()))
-        wait = {"started": self.started, "end_time": self.end_time, "of_execution": self.of_execution}
+                payload = {"outcome": "timeout", "message": str(error)}
+        waited(CLOCK.now() - deadline.started)
         carried = {"carried": self.carried} if self.carried else {}
-        yield TriggerEvent({**payload, "report_id": self.report_id, "wait": wait, **carried})
+        yield TriggerEvent({**payload, "report_id": self.report_id, "deadline": deadline.to_json(), **carried})
 
     async def _tell_of_call(self, poller: Any) -> None:
         """A connection that cannot be looked up is for the first poll to tell of."""
@@ -136,14 +102,13 @@ class ReportJobTrigger(BaseTrigger):
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(poller.turn(call, CLOCK.now()), max(self.end_time - CLOCK.now(), 0.0))
 
-    async def _done(self, poller: Any) -> ReportJob:
+    async def _done(self, poller: Any, deadline: Deadline) -> ReportJob:
         """The job, when it is done."""
-        started = self.started or CLOCK.now()
         wait = Wait(
             self.report_id,
             poll_interval=self.poll_interval,
-            timeout=self.end_time - started,
-            started=started,
+            timeout=deadline.timeout,
+            started=deadline.started,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait,
             answered=True,
@@ -171,6 +136,11 @@ class ReportJobTrigger(BaseTrigger):
         except asyncio.TimeoutError:
             raise TimeoutError(f"Report job {self.report_id} has not ended in time; its turn did not come.") from None
         return wait.saw(job)
+
+
+def arguments_of(trigger: Any) -> dict[str, Any]:
+    """The arguments that a trigger of a dataclass was made with."""
+    return {field.name: getattr(trigger, field.name) for field in fields(trigger)}
 
 
 def load_poller() -> ModuleType:

@@ -247,7 +247,11 @@ def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(
     assert (trigger.end_time, trigger.due) == (end_time, end_time - 300)
 
 
-@pytest.mark.parametrize("event", [None, {}, "turn", {"outcome": "odd"}, {"outcome": "refused"}], ids=str)
+@pytest.mark.parametrize(
+    "event",
+    [None, {}, "turn", {"outcome": "odd"}, {"outcome": "refused"}, {"outcome": "turn", "carried": {}}],
+    ids=str,
+)
 def test_an_event_that_is_not_known_makes_no_report(criteo: ScriptedCriteo, tmp_path: Path, event: Any) -> None:
     task = make(tmp_path / "x.csv", deferrable=True)
     with pytest.raises(AirflowFailException, match="not known"):

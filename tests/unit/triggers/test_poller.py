@@ -40,7 +40,7 @@ def test_fifty_triggers_share_one_token_and_few_connections(
     criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(uuid.uuid4().hex, calls_per_minute=1000))
-    assert time.run(together([make_trigger(one) for one in ids(50)])) == ["ended"] * 50
+    assert time.run(together([make_trigger(one) for one in ids(50)])) == ["done"] * 50
     assert criteo.tokens == 1
     assert 1 < criteo.most_under_way <= 4
     nothing_is_left()
@@ -55,7 +55,7 @@ def test_300_waits_under_a_quota_take_what_it_allows_and_one_429(
     criteo.quota = 40
     began = time.now()
     triggers = [make_trigger(one, end_time=began + 7200) for one in ids(300)]
-    assert time.run(together(triggers)) == ["ended"] * 300
+    assert time.run(together(triggers)) == ["done"] * 300
     assert len(criteo.polls) == 300
     assert criteo.refused <= 1
     assert time.now() - began <= 1.25 * 60 * (300 / 40 - 1) + 60
@@ -103,7 +103,7 @@ def test_two_connections_do_not_wait_for_each_other(
     crowd = [make_trigger(one, criteo_conn_id="crowded", end_time=time.now() + 7200) for one in criteo.scripts]
     few = [make_trigger(one) for one in ids(20)]
     began = time.now()
-    assert time.run(together([*crowd, *few])) == ["ended"] * 170
+    assert time.run(together([*crowd, *few])) == ["done"] * 170
     ended = {report_id: moment - began for moment, report_id in criteo.polls}
     assert max(ended[one] for one in ids(20)) == 20
     assert max(ended.values()) == pytest.approx(20 + 60 * (150 / 5 - 1), abs=5)
@@ -124,7 +124,7 @@ def test_it_follows_a_connection_that_changes(
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection())
         return await waiting
 
-    assert time.run(wait())["outcome"] == "ended"
+    assert time.run(wait())["outcome"] == "done"
     nothing_is_left()
 
 
@@ -141,7 +141,7 @@ def test_a_secret_that_is_exchanged_mid_wait_is_followed_at_once(
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(password="the-new-one"))
         return await waiting
 
-    assert time.run(wait())["outcome"] == "ended"
+    assert time.run(wait())["outcome"] == "done"
     assert [moment - began for moment, _ in criteo.polls] == [20, 40, 40, 40]
 
 
@@ -188,7 +188,7 @@ def test_a_connection_that_is_gone_does_not_end_waits_that_have_begun(
         monkeypatch.delenv("AIRFLOW_CONN_CRITEO_DEFAULT")
         return await waiting
 
-    assert time.run(wait())["outcome"] == "ended"
+    assert time.run(wait())["outcome"] == "done"
     assert all(later - earlier == 20 for (earlier, _), (later, _) in pairwise(criteo.polls))
 
 
@@ -209,7 +209,7 @@ def test_those_that_stay_go_on_when_others_are_cancelled(
 
     outcomes = time.run(wait())
     assert any(isinstance(one, asyncio.CancelledError) for one in outcomes[5:15])
-    assert all(one["outcome"] == "ended" for one in (*outcomes[:5], *outcomes[15:]))
+    assert all(one["outcome"] == "done" for one in (*outcomes[:5], *outcomes[15:]))
     # The turns of those that are gone are not lost.
     assert criteo.polls[-1][0] - criteo.polls[0][0] <= 120 + 1
     nothing_is_left()
@@ -230,5 +230,5 @@ def test_nothing_is_left_when_all_are_cancelled_and_the_next_starts_afresh(
     time.run(wait())
     nothing_is_left()
     criteo.quota = None
-    assert time.run(payload(make_trigger("late")))["outcome"] == "ended"
+    assert time.run(payload(make_trigger("late")))["outcome"] == "done"
     nothing_is_left()

@@ -22,13 +22,17 @@ from tests.support.virtual_time import VirtualTime
 PENDING, DONE = job("Pending"), job("Done")
 
 
-@pytest.mark.parametrize(("word", "state"), [("Done", "done"), ("Failure", "failed"), ("Expired", "expired")])
+@pytest.mark.parametrize(
+    ("word", "outcome", "state"),
+    [("Done", "done", "done"), ("Failure", "refused", "failed"), ("Expired", "refused", "expired")],
+)
 def test_each_end_of_a_job_is_one_event(
-    word: str, state: str, criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any
+    word: str, outcome: str, state: str, criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any
 ) -> None:
     criteo.script = [job(word)]
     (event,) = time.run(events(make_trigger()))
-    assert (event["outcome"], event["report_id"], event["job"]["state"]) == ("ended", REPORT_ID, state)
+    assert (event["outcome"], event["report_id"]) == (outcome, REPORT_ID)
+    assert (event["job"] if outcome == "done" else event["error"]["job"])["state"] == state
     assert len(criteo.polls) == 1
     assert not poller._pollers
 
@@ -36,7 +40,7 @@ def test_each_end_of_a_job_is_one_event(
 def test_the_event_holds_all_that_criteo_said(criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any) -> None:
     problem = {"type": "validation", "code": "invalid-timespan", "title": "Too long", "traceId": "4f2c"}
     criteo.script = [job("Failure", message="No rows", problems=[problem], warnings=[{"code": "late"}])]
-    told = ReportJob.from_json(time.run(payload(make_trigger()))["job"])
+    told = ReportJob.from_json(time.run(payload(make_trigger()))["error"]["job"])
     assert (told.report_id, told.message) == (REPORT_ID, "No rows")
     assert [(one.code, one.trace_id) for one in told.problems] == [("invalid-timespan", "4f2c")]
     assert [one.code for one in told.warnings] == ["late"]
@@ -62,7 +66,7 @@ def test_when_it_polls(
     criteo.script = [PENDING, PENDING, DONE]
     event = time.run(payload(make_trigger(**{**changes, **moments})))
     assert [moment - began for moment, _ in criteo.polls] == polls
-    assert event["outcome"] == ("ended" if len(polls) == 3 else "timeout")
+    assert event["outcome"] == ("done" if len(polls) == 3 else "timeout")
 
 
 def test_a_turn_that_does_not_come_ends_with_the_time(
@@ -78,7 +82,7 @@ def test_a_turn_that_does_not_come_ends_with_the_time(
 
 def test_of_execution_comes_back_with_a_timeout(criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any) -> None:
     criteo.script = [PENDING]
-    assert time.run(payload(make_trigger(end_time=time.now() + 30, of_execution=True)))["of_execution"]
+    assert time.run(payload(make_trigger(end_time=time.now() + 30, of_execution=True)))["deadline"]["of_execution"]
 
 
 @pytest.mark.parametrize(("end", "woken"), [(600, 80), (50, 50)], ids=["in turn", "by the end"])
@@ -88,7 +92,7 @@ def test_the_worker_is_woken_when_the_quota_has_a_call_for_its_download(
     monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=1))
     began = time.now()
     event = time.run(payload(make_trigger(then_download=True, end_time=began + end)))
-    assert event["outcome"] == "ended"
+    assert event["outcome"] == "done"
     assert time.now() == began + woken
 
 
@@ -107,7 +111,7 @@ def test_a_look_up_that_fails_at_first_does_not_end_the_wait(
         monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", CONNECTION)
         return await waiting
 
-    assert time.run(wait())["outcome"] == "ended"
+    assert time.run(wait())["outcome"] == "done"
 
 
 def test_only_the_time_ends_the_wait_for_a_look_up_with_an_error_that_a_retry_may_mend(
