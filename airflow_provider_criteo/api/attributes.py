@@ -7,13 +7,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 from enum import Enum
 from operator import is_
 from typing import Any
 
 from airflow_provider_criteo.api.dates import DATE_ATTRIBUTES, date_text, sent_date
-from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError, did_you_mean
 from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.specification import Schema, items, properties, resolved
 
@@ -191,11 +190,8 @@ def _names(schema: Schema, within: str = "") -> dict[str, str]:
 
 
 def _hint(wrong: str, names: Mapping[str, str], known: Sequence[str]) -> str:
-    nearest = get_close_matches(wrong, names, n=1, cutoff=0.6)
-    if nearest:
-        return f"did you mean {names[nearest[0]]!r}?"
     more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
-    return f"known: {', '.join(known[:_MOST_SHOWN])}{more}"
+    return did_you_mean(wrong, names, names.__getitem__) or f"known: {', '.join(known[:_MOST_SHOWN])}{more}"
 
 
 def _shown(value: object) -> str:

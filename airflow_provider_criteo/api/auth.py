@@ -31,9 +31,9 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     TransientError,
     UnavailableError,
+    choices,
 )
 from airflow_provider_criteo.api.redaction import Redact, without
-from airflow_provider_criteo.api.report_type import choices
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ https://developers.criteo.com/criteo-apis/docs/api-error-codes; token errors are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_criteo.api.models import Problem, ReportJob, problem_lines
@@ -229,3 +230,19 @@ def describe_end(job: ReportJob) -> str:
     heading = f"Criteo report job {job.report_id} ({job.report_type}) ended as {job.status}"
     warnings = "".join(f"\n  warning: {warning}" for warning in job.warnings)
     return f"{heading}: {job.message}".rstrip(": ") + problem_lines(job.problems) + warnings
+
+
+def choices(wrong: object, valid: Iterable[str]) -> str:
+    """The valid names, and the nearest to a wrong one: the tail of an error message."""
+    names = sorted(valid)
+    hint = did_you_mean(wrong, names)
+    return f"valid: {', '.join(names)}{f' ({hint})' if hint else ''}"
+
+
+def did_you_mean(wrong: object, names: Iterable[str], in_full: Callable[[str], str] = str) -> str:
+    """The question for the name that is nearest to a wrong one; empty where none is near.
+
+    :param in_full: the form of a name that it asks for.
+    """
+    nearest = get_close_matches(str(wrong), list(names), n=1)
+    return f"did you mean {in_full(nearest[0])!r}?" if nearest else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError, choices
 from airflow_provider_criteo.api.report_type import (
     CHANNELS,
     CURRENT_VERSION,
@@ -21,7 +21,6 @@ from airflow_provider_criteo.api.report_type import (
     DateKind,
     LostJob,
     ReportType,
-    choices,
 )
 
 __all__ = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_criteo.api.report_type import choices
+from airflow_provider_criteo.api.exceptions import choices
 from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError
 from airflow_provider_criteo.operators.base import UsesConnection
 from airflow_provider_criteo.utils.arguments import check_flags, is_final

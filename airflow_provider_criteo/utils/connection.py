@@ -7,14 +7,14 @@ import logging
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api import exceptions as api_exceptions
+from airflow_provider_criteo.api.exceptions import choices, did_you_mean
 from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT, REPORTING_CALLS_PER_MINUTE
-from airflow_provider_criteo.api.report_type import API_VERSIONS, choices
+from airflow_provider_criteo.api.report_type import API_VERSIONS
 from airflow_provider_criteo.exceptions import InvalidInputError, UnavailableError
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.refresh_tokens import Run, VariableRefreshTokens
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_TIMEOUT = 600.0
-Wrong = Callable[[str, str], InvalidInputError]
 
 
 @dataclass(frozen=True)
@@ -83,20 +82,23 @@ class ConnectionSettings:
             is allowed, and never holds a secret.
         """
         conn_id = connection.conn_id or ""
+        try:
+            return cls(
+                conn_id=conn_id,
+                client_id=_visible(str(connection.login or "")),
+                client_secret=_visible(str(connection.password or "")),
+                base_url=_base_url(connection),
+                **_extras(connection.extra, conn_id),
+            )
+        except _WrongFieldError as error:
+            raise InvalidInputError(f"connection {conn_id!r}, {error}") from None
 
-        def wrong(name: str, problem: str) -> InvalidInputError:
-            return InvalidInputError(f"connection {conn_id!r}, {name}: {problem}")
 
-        return cls(
-            conn_id=conn_id,
-            client_id=_visible(str(connection.login or "")),
-            client_secret=_visible(str(connection.password or "")),
-            base_url=_base_url(connection, wrong),
-            **{
-                name: _READERS[name](value, name, wrong)
-                for name, value in _extras(connection.extra, wrong, conn_id).items()
-            },
-        )
+class _WrongFieldError(ValueError):
+    """A field of a connection that cannot be right: its name, and what is wrong with it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
 
 
 def _visible(text: str) -> str:
@@ -104,48 +106,54 @@ def _visible(text: str) -> str:
     return "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc")).strip()
 
 
-def _extras(extra: Any, wrong: Wrong, conn_id: str) -> dict[str, Any]:
+def _extras(extra: Any, conn_id: str) -> dict[str, Any]:
     if isinstance(extra, str):
         try:
             extra = json.loads(extra) if extra.strip() else {}
         except ValueError:
-            raise wrong("extra", "no JSON; allowed: a JSON object") from None
+            raise _WrongFieldError("extra", "no JSON; allowed: a JSON object") from None
     if extra is None:
         extra = {}
     if not isinstance(extra, Mapping):
-        raise wrong("extra", f"JSON of a {type(extra).__name__}; allowed: a JSON object")
+        raise _WrongFieldError("extra", f"JSON of a {type(extra).__name__}; allowed: a JSON object")
     for name in extra:
         if name not in EXTRAS:
-            nearest = get_close_matches(str(name), EXTRAS, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(EXTRAS)}"
+            hint = did_you_mean(name, EXTRAS) or f"known: {', '.join(EXTRAS)}"
             log.warning("Connection %r has an extra %r, which is ignored; %s", conn_id, name, hint)
     given = {name: _visible(value) if isinstance(value, str) else value for name, value in extra.items()}
-    return {name: value for name, value in given.items() if name in EXTRAS and value not in (None, "")}
+    return {name: _extra(name, value) for name, value in given.items() if name in EXTRAS and value not in (None, "")}
 
 
-def _text(value: Any, name: str, wrong: Wrong) -> str:
+def _extra(name: str, value: Any) -> Any:
+    try:
+        return _READERS[name](value)
+    except ValueError as problem:
+        raise _WrongFieldError(f"extra {name}", str(problem)) from None
+
+
+def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise wrong(f"extra {name}", f"a {type(value).__name__}; allowed: text")
+        raise ValueError(f"a {type(value).__name__}; allowed: text")  # what it is may be a secret
     return value
 
 
-def _version(value: Any, name: str, wrong: Wrong) -> str:
+def _version(value: Any) -> str:
     if value not in API_VERSIONS:
-        raise wrong(f"extra {name}", f"{value!r}; {choices(value, API_VERSIONS)}")
+        raise ValueError(f"{value!r}; {choices(value, API_VERSIONS)}")
     return str(value)
 
 
-def _seconds(value: Any, name: str, wrong: Wrong) -> float:
+def _seconds(value: Any) -> float:
     seconds = _number(value)
     if not 0 < seconds <= _LONGEST_TIMEOUT:
-        raise wrong(f"extra {name}", f"{value!r}; allowed: seconds, above 0 and at most {_LONGEST_TIMEOUT:g}")
+        raise ValueError(f"{value!r}; allowed: seconds, above 0 and at most {_LONGEST_TIMEOUT:g}")
     return seconds
 
 
-def _whole(value: Any, name: str, wrong: Wrong) -> int:
+def _whole(value: Any) -> int:
     number = _number(value)
     if number < 1 or not number.is_integer():
-        raise wrong(f"extra {name}", f"{value!r}; allowed: a whole number of at least 1")
+        raise ValueError(f"{value!r}; allowed: a whole number of at least 1")
     return int(number)
 
 
@@ -156,8 +164,8 @@ def _number(value: Any) -> float:
         return 0.0
 
 
-_READERS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
-    "grant_type": lambda value, name, wrong: str(value),  # the client knows which there are
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "grant_type": str,  # the client knows which there are
     "refresh_token": _text,
     "api_version": _version,
     "timeout": _seconds,
@@ -167,19 +175,19 @@ _READERS: Mapping[str, Callable[[Any, str, Wrong], Any]] = {
 EXTRAS = tuple(_READERS)
 
 
-def _base_url(connection: Connection, wrong: Any) -> str:
+def _base_url(connection: Connection) -> str:
     from airflow_provider_criteo.api.http import DEFAULT_BASE_URL, is_loopback, normalized_base_url
 
     host = _visible(str(connection.host or ""))
     schema = _visible(str(connection.schema or "")).lower()
     if schema not in ("", "http", "https"):
-        raise wrong("schema", f"{connection.schema!r}; allowed: https, http (to this machine) or nothing")
+        raise _WrongFieldError("schema", f"{connection.schema!r}; allowed: https, http (to this machine) or nothing")
     try:
         port = int(connection.port or 0)
     except (TypeError, ValueError):
-        raise wrong("port", f"{connection.port!r}; allowed: a number from 1 to 65535, or nothing") from None
+        raise _WrongFieldError("port", f"{connection.port!r}; allowed: a number from 1 to 65535, or nothing") from None
     if not 0 <= port <= 65535:
-        raise wrong("port", f"{port}; allowed: a number from 1 to 65535, or nothing")
+        raise _WrongFieldError("port", f"{port}; allowed: a number from 1 to 65535, or nothing")
     if host.count(":") > 1 and "://" not in host and "[" not in host:
         host = f"[{host}]"  # an IPv6 address, as Airflow reads it out of a URI
     if not host:
@@ -193,12 +201,12 @@ def _base_url(connection: Connection, wrong: Any) -> str:
             host = f"{scheme}://{host}"
         url = normalized_base_url(host)
     except api_exceptions.InvalidInputError as error:
-        raise wrong("host", str(error)) from None
+        raise _WrongFieldError("host", str(error)) from None
     if not port:
         return url
     named = urlsplit(url).port
     if named not in (None, port):
-        raise wrong("port", f"{port}, but the host names port {named}; give one of them")
+        raise _WrongFieldError("port", f"{port}, but the host names port {named}; give one of them")
     return url if named else f"{url}:{port}"
 
 

@@ -14,9 +14,8 @@ from typing import Any
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.attributes import dimensions_of, names_in
 from airflow_provider_criteo.api.dictionary import known_type, of_report_type, other_names
-from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError
+from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError, choices
 from airflow_provider_criteo.api.limits import limits_of
-from airflow_provider_criteo.api.report_type import choices
 from airflow_provider_criteo.api.reports import get_report_type
 
 COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
