@@ -6,22 +6,15 @@ it.
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-
-@cache
-def _data() -> dict[str, Any]:
-    text = files("airflow_provider_criteo.api").joinpath("data/columns.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
+from airflow_provider_criteo.api import data
 
 
 def of_report_type(section: str, report_type: str) -> Any:
     """What a section says of a report type: ``default_metrics``, ``added``, ``renames``, ``exceptions``, ``output_only``."""
-    return _data()[section].get(report_type, {})
+    return data.read("columns")[section].get(report_type, {})
 
 
 @cache
@@ -44,24 +37,29 @@ def known_type(name: str, report_type: str) -> str | None:
 def _documented_type(name: str, report_type: str) -> str | None:
     output_only = {key.lower(): value for key, value in of_report_type("output_only", report_type).items()}
     found: str | None = (
-        of_report_type("exceptions", report_type).get(name) or output_only.get(name) or _data()["columns"].get(name)
+        of_report_type("exceptions", report_type).get(name)
+        or output_only.get(name)
+        or data.read("columns")["columns"].get(name)
     )
     return found
 
 
 def declared_type(word: str | None) -> str | None:
     """The type that a file means which declares a column's type by that word."""
-    found: str | None = _data()["declared_types"].get(word)
+    found: str | None = data.read("columns")["declared_types"].get(word)
     return found
 
 
 def is_camel_case(report_type: str) -> bool:
     """Whether the files of a report type spell in camel case what was asked for in PascalCase."""
-    return report_type in _data()["camel_case"]
+    return report_type in data.read("columns")["camel_case"]
 
 
 def additivity(name: str) -> str | None:
     """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
-    known: dict[str, str] = _data()["additivity"]
-    names = [name.lower(), *(others.get(name.lower(), "") for others in map(other_names, _data()["renames"]))]
+    known: dict[str, str] = data.read("columns")["additivity"]
+    names = [
+        name.lower(),
+        *(others.get(name.lower(), "") for others in map(other_names, data.read("columns")["renames"])),
+    ]
     return next((known[spelt] for spelt in names if spelt in known), None)

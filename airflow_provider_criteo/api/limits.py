@@ -5,14 +5,12 @@ The data file is made by ``dev/update_limits.py``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
+from airflow_provider_criteo.api import data
 from airflow_provider_criteo.api.attributes import dimensions_of
 
 
@@ -60,16 +58,16 @@ class Limits:
     days_again: int | None = None
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Limits:
+    def from_json(cls, limits: Mapping[str, Any]) -> Limits:
         """The limits as the data file has them."""
-        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        lists = {name: tuple(value) for name, value in limits.items() if isinstance(value, list)}
         return cls(
             **{
                 "day_dimensions": (),
-                **data,
+                **limits,
                 **lists,
-                "not_before": date.fromisoformat(data.get("not_before", "0001-01-01")),
-                "ids": tuple(IdLimit(path, **limit) for path, limit in data["ids"].items()),
+                "not_before": date.fromisoformat(limits.get("not_before", "0001-01-01")),
+                "ids": tuple(IdLimit(path, **limit) for path, limit in limits["ids"].items()),
             }
         )
 
@@ -89,13 +87,7 @@ class Limits:
         return max(self.not_before, today - timedelta(days=self.lookback_days))
 
 
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(files(__package__).joinpath("data/limits.json").read_text("utf-8"))
-    return data
-
-
 def limits_of(report_type: str) -> Limits:
     """The limits of a report type; those of a row of a user's own are not known."""
-    known = _data()["report_types"].get(report_type)
+    known = data.read("limits")["report_types"].get(report_type)
     return Limits.from_json(known) if known is not None else Limits()

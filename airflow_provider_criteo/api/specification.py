@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from airflow_provider_criteo.api import data
 
 JSON_TYPE = "application/json"
 
@@ -17,12 +17,9 @@ Schema = dict[str, Any]
 """Of OpenAPI 3.0, with references."""
 
 
-@cache
 def document() -> dict[str, Any]:
     """The operations of all versions and the schemas they need: ``paths`` and ``schemas``, as in OpenAPI."""
-    text = files("airflow_provider_criteo.api").joinpath("data/specification.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    return data.read("specification")
 
 
 @cache
