@@ -10,9 +10,10 @@ import codecs
 import html
 import json as jsonlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from airflow_provider_criteo.api.exceptions import (
@@ -46,6 +47,10 @@ from airflow_provider_criteo.api.redaction import Redact, redacted
 from airflow_provider_criteo.api.report_type import LostJob, ReportType
 
 _LONGEST_EXCERPT = 2_000
+_ID_FIELDS = ("data.attributes.exportId", "data.attributes.reportId", "data.id", "exportId", "reportId")
+"""Where a reply may carry the job's id: https://developers.criteo.com/marketing-solutions/experimental/docs/mpo-product-level-reporting-api
+announces the second, samples show the last two."""
+_MESSAGE_FIELDS = ("message", "errorMessage")
 _LONGEST_ID = 1_000
 _MOST_LEVELS = 100
 LONGEST_BODY_READ = 64 * 1024
@@ -69,12 +74,9 @@ def _is_deeper(value: Any, levels: int) -> bool:
     """Whether a JSON value has more levels than that: what goes through it then meets Python's limit."""
     level = [value]
     for _ in range(levels):
-        level = [item for outer in level if isinstance(outer, (dict, list)) for item in _members(outer)]
+        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list)))
+        level = list(chain.from_iterable(inner))
     return bool(level)
-
-
-def _members(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def is_markup(start: bytes) -> bool:
@@ -392,7 +394,7 @@ def created_job(answer: Answer, row: ReportType) -> ReportJob:
     """
     if not answer.is_success:
         raise error_for(answer, row)
-    report_id = report_id_in(answer.json, row)
+    report_id = report_id_in(answer.json)
     if answer.problems:
         named = replace(answer, request=f"{answer.request} (report job {report_id})") if report_id else answer
         error = error_in_success(named)
@@ -439,9 +441,9 @@ def require_file(job: ReportJob) -> bool:
     return job.state is JobState.DONE
 
 
-def report_id_in(reply: object, row: ReportType) -> str | None:
+def report_id_in(reply: object) -> str | None:
     """The job's id in a reply, wherever its family or its documentation puts it."""
-    for path in row.id_fields:
+    for path in _ID_FIELDS:
         value = reply
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
@@ -460,7 +462,7 @@ def job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
     attributes = _attributes(answer.json)
     word = attributes.get("status")
     status = one_line(word) if isinstance(word, str) else ""
-    message = next((str(attributes[name]) for name in row.message_fields if attributes.get(name)), "")
+    message = next((str(attributes[name]) for name in _MESSAGE_FIELDS if attributes.get(name)), "")
     row_count = _count(attributes.get("rowCount"))
     md5 = attributes.get("md5CheckSum") or attributes.get("md5Checksum")
     return ReportJob(

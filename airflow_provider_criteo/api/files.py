@@ -1,8 +1,9 @@
-"""A local file that nobody sees until it is whole."""
+"""A local file that nobody sees until it is whole; a file's checksum."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -33,6 +34,14 @@ def atomic_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
         _publish(hidden, path, overwrite=overwrite)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+def sha256_of(file: IO[bytes]) -> str:
+    """The checksum of what is left to read of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: file.read(1024 * 1024), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _publish(hidden: Path, path: Path, *, overwrite: bool) -> None:

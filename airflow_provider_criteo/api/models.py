@@ -188,11 +188,6 @@ class JobState(str, Enum):
     EXPIRED = "expired"
     UNKNOWN = "unknown"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the job will never change again."""
-        return self in (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
-
 
 @dataclass(frozen=True)
 class ReportJob:

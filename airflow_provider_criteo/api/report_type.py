@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from enum import Enum
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from airflow_provider_criteo.api import specification
-from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError, choices
 from airflow_provider_criteo.api.models import JobState
 
 CURRENT_VERSION = "2026-07"
@@ -48,9 +48,6 @@ STATUS_WORDS: Mapping[str, JobState] = MappingProxyType(
 )
 """What Criteo's words for a job's status mean, in lower case. No word means two things, so there is one table."""
 
-ID_FIELDS = ("data.attributes.exportId", "data.attributes.reportId", "data.id", "exportId", "reportId")
-"""Where a reply may carry the job's id: https://developers.criteo.com/marketing-solutions/experimental/docs/mpo-product-level-reporting-api announces the second, samples show the last two."""
-
 
 AT_ROW_CAP = "which is Criteo's cap: it cuts longer reports without a word"
 
@@ -83,8 +80,6 @@ class ReportType:
     :param scope: the OAuth scope the application needs.
     :param docs_url: the page of Criteo's documentation.
     :param resource_type: ``data.type`` of the create, where Criteo wants one.
-    :param id_fields: dotted paths at which a reply may carry the job's id, in order of preference.
-    :param message_fields: names of the attribute that carries the job's message.
     :param lost_job_statuses: HTTP statuses of the status and download calls that speak of a lost job.
     :param dates: whether its dates are whole days, the last one included, or moments.
     :param date_format: how Criteo wants dates: ``"date"`` (YYYY-MM-DD) or ``"date-time"`` (UTC).
@@ -104,8 +99,6 @@ class ReportType:
     scope: str
     docs_url: str
     resource_type: str | None = None
-    id_fields: tuple[str, ...] = ID_FIELDS
-    message_fields: tuple[str, ...] = ("message", "errorMessage")
     lost_job_statuses: Mapping[int, LostJob] = field(default_factory=dict)
     dates: DateKind = DateKind.WHOLE_DAYS
     date_format: str = "date"
@@ -230,13 +223,3 @@ def require_report_id(report_id: object) -> str:
 
 def _quoted(segment: str) -> str:
     return quote(str(segment), safe="")
-
-
-def choices(wrong: object, valid: Iterable[str]) -> str:
-    """The valid names, and the nearest to a wrong one: the tail of an error message."""
-    import difflib
-
-    names = sorted(valid)
-    nearest = difflib.get_close_matches(str(wrong), names, n=1, cutoff=0.6)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return f"valid: {', '.join(names)}{hint}"

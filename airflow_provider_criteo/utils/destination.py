@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import uuid
@@ -13,9 +12,10 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.exceptions import CriteoError
-from airflow_provider_criteo.api.files import atomic_file
+from airflow_provider_criteo.api.files import atomic_file, sha256_of
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
 
+LOCAL_SCHEMES = ("file", "local")
 _AZURE = ("abfs", "abfss")
 _AZURE_ELSEWHERE = ("adl", "az", "wasb", "wasbs")
 """Schemes that others take for Azure, and ``ObjectStoragePath`` does not."""
@@ -86,11 +86,8 @@ class Destination:
             path = self._local or self._object_path()
             if not path.exists():
                 return None
-            digest = hashlib.sha256()
             with path.open("rb") as file:
-                for chunk in iter(lambda: file.read(1024 * 1024), b""):
-                    digest.update(chunk)
-            return digest.hexdigest()
+                return sha256_of(file)
 
     def _exists(self) -> InvalidInputError:
         return InvalidInputError(f"destination={self.url!r} exists, and overwrite=False")
@@ -177,7 +174,7 @@ def check_destination(destination: object) -> str:
             raise InvalidInputError(f"destination={text!r} is relative to a worker's folder; {allowed}")
         return text
     parts = urlsplit(text)
-    if parts.scheme in ("file", "local"):
+    if parts.scheme in LOCAL_SCHEMES:
         if parts.netloc not in ("", "localhost"):
             raise InvalidInputError(f"destination={text!r} is relative; a local URL has three slashes: file:///path")
     elif parts.scheme in ("http", "https"):
@@ -195,7 +192,7 @@ def _local_path(url: str) -> Path | None:
     scheme, found, rest = url.partition("://")
     if not found:
         return Path(url)
-    return Path(rest.removeprefix("localhost")) if scheme.lower() in ("file", "local") else None
+    return Path(rest.removeprefix("localhost")) if scheme.lower() in LOCAL_SCHEMES else None
 
 
 def _require_bucket(path: Any) -> None:

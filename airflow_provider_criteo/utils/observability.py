@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_criteo.api.exceptions import RateLimitError
+from airflow_provider_criteo.utils.destination import LOCAL_SCHEMES
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def openlineage(operator: Any) -> Any:
 def _dataset_name(url: str) -> tuple[str, str]:
     """Namespace and name as https://openlineage.io/docs/spec/naming has them: files by path, objects by key."""
     scheme, found, rest = url.partition("://")
-    if not found or scheme in ("file", "local"):
+    if not found or scheme in LOCAL_SCHEMES:
         return "file", rest.removeprefix("localhost") or url
     scheme = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}.get(scheme, scheme)
     bucket, _, key = rest.partition("/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +14,10 @@ from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_criteo.api.exceptions import RowsMissingError
+from airflow_provider_criteo.api.exceptions import RowsMissingError, choices
+from airflow_provider_criteo.api.files import sha256_of
 from airflow_provider_criteo.api.models import DownloadedReport, human
-from airflow_provider_criteo.api.report_type import AT_ROW_CAP, choices
+from airflow_provider_criteo.api.report_type import AT_ROW_CAP
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables import (
     Table,
@@ -158,8 +158,10 @@ def write_table(
         place = target(url)
         with place.new_file() as file:
             report = write(file)
-            size, sha256 = _size_and_sha256(file)
-            report = replace(report, url=place.url, size_bytes=size, sha256=sha256)
+            file.flush()
+            file.seek(0)
+            sha256 = sha256_of(file)
+            report = replace(report, url=place.url, size_bytes=file.tell(), sha256=sha256)
             before_publish(report)
         return report
 
@@ -235,17 +237,6 @@ def _file_of_day(day: str, report: TabledReport) -> dict[str, Any]:
         "size_bytes": report.size_bytes,
         "sha256": report.sha256,
     }
-
-
-def _size_and_sha256(file: IO[bytes]) -> tuple[int, str]:
-    file.flush()
-    file.seek(0)
-    digest = hashlib.sha256()
-    size = 0
-    for chunk in iter(lambda: file.read(1024 * 1024), b""):
-        digest.update(chunk)
-        size += len(chunk)
-    return size, digest.hexdigest()
 
 
 def _checked(

@@ -237,7 +237,6 @@ def convert_by_day(
     partition_by: str,
     report_type: str,
     attributes: Mapping[str, Any],
-    days: Sequence[date] | None = None,
 ) -> DailyTables:
     """Make a table for each day of a report: all of the file is read and checked before the first one is written.
 
@@ -250,7 +249,6 @@ def convert_by_day(
 
     :param partition_by: the name of a column of type date32.
     :param attributes: of the request, whose range has the days.
-    :param days: the days, where it is not that range.
     :raises InvalidInputError: as ``convert``; ``partition_by`` is no date; the request tells no range.
     :raises TableError: as ``convert``; a row has no day, or one out of range.
     """
@@ -258,7 +256,7 @@ def convert_by_day(
     # Only who makes a table pays for importing pyarrow.
     from airflow_provider_criteo.api.tables import conversion
 
-    days = days if days is not None else report_days(report_type, attributes)
+    days = report_days(report_type, attributes)
     with ExitStack() as stack:
         report = _joined(stack, source, report_type, attributes, options)
         return DailyTables(report, conversion.Days(report, partition_by, days), days, options)
