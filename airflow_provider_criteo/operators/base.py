@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -336,13 +336,18 @@ class WritesReportFile(CriteoBaseOperator):
             "overwrite": self.overwrite,
             "quota_wait": quota_wait,
             "own_files": () if self.overwrite else self._own_files(context, self._targets(attributes)),
-            "before_publish": PublishedFiles(context).note,
+            "before_publish": partial(self._note, context),
             **self.table_parameters(attributes),
         }
 
+    def _note(self, context: Context, report: DownloadedReport) -> None:
+        """For a retry, which without ``overwrite`` may replace a file of this task's own only."""
+        if not self.overwrite:
+            PublishedFiles(context).note(report)
+
     def _published(self, report: DownloadedReport, context: Context) -> str:
         if report.url not in report.urls:
-            PublishedFiles(context).note(report)  # each day's file was noted before; now that there are all
+            self._note(context, report)  # each day's file was noted before; now that there are all
         rows = f", {report.row_count} rows" if report.row_count is not None else ""
         self.log.info("Report %s is at %s: %d bytes%s", report.report_id, report.url, report.size_bytes, rows)
         return self._told(report.to_json(), context)

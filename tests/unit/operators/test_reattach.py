@@ -233,6 +233,15 @@ def test_a_retry_recognises_the_file_of_a_try_that_was_killed_after_publishing(
     assert len(sandbox.journal("download")) == 1
 
 
+def test_a_task_that_may_replace_its_file_asks_nothing_of_the_store(
+    sandbox: Sandbox, store: Store, tmp_path: Path
+) -> None:
+    sandbox.configure(pending_seconds=0)
+    task = DownloadReportOperator(task_id="download", destination=str(tmp_path / "x.csv"), report_id=create(None))
+    task.execute({"ti": TaskInstance(), "task_state_store": store})
+    assert not store.values
+
+
 @pytest.mark.parametrize("change", ["content", "cleared", "no note"])
 def test_a_file_of_somebody_elses_is_not_taken_for_ones_own(
     sandbox: Sandbox, store: Store, tmp_path: Path, change: str
