@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.common import Figure, heading, run_alone, table
 from benchmarks.sandbox_process import SandboxProcess
 from dev.airflow_stack import AirflowStack
@@ -66,6 +68,8 @@ class Outcome:
     seconds: float
     starts: int
     slept: int
+    busy: float
+    """Of the machine's CPUs, in percent: near 100, the time is theirs and not the quota's."""
 
     @property
     def over(self) -> float:
@@ -98,6 +102,7 @@ class Outcome:
             f"{self.starts / reports:.2f}",
             f"{self.calls['token'] / reports:.2f}",
             f"{self.slept} s",
+            f"{self.busy:.0f} %",
         )
 
     def figures(self) -> Iterator[Figure]:
@@ -136,7 +141,7 @@ def main(
                 outcomes.append(_play(airflow, sandbox, Path(folder) / "lake", one, first=len(outcomes) * 100_000 + 1))
                 print(" | ".join(outcomes[-1].row()), flush=True)
     columns = ("reports", "calls a minute", "way", "pool", "whole", "time", "time / bound", "429s", "calls a report")
-    table((*columns, "worker starts", "tokens", "workers slept"), [outcome.row() for outcome in outcomes])
+    table((*columns, "worker starts", "tokens", "workers slept", "CPUs busy"), [outcome.row() for outcome in outcomes])
     return [figure for outcome in outcomes if outcome.round.way == OURS for figure in outcome.figures()]
 
 
@@ -165,8 +170,10 @@ def _play(airflow: AirflowStack, sandbox: SandboxProcess, lake: Path, one: Round
     sandbox.reset()
     sandbox.configure(rate_limit=one.calls_per_minute)
     dag_id = f"{one.way}-{'criteo' if one.slots else NO_POOL}"
+    psutil.cpu_percent()
     run_id = airflow.trigger(dag_id, {"first": first, "reports": one.reports})
     airflow.wait(dag_id, run_id, timeout=3 * one.bound + 900)
+    busy = psutil.cpu_percent()
     journal = sandbox.journal()
     calls = [call for call in journal if call["call"] != "token"]
     logs = [airflow.log_records(dag_id, run_id, "report", 1, index) for index in range(one.reports)]
@@ -179,6 +186,7 @@ def _play(airflow: AirflowStack, sandbox: SandboxProcess, lake: Path, one: Round
         seconds=calls[-1]["time"] - calls[0]["time"],
         starts=_starts(airflow, dag_id, run_id, logs),
         slept=sum(int(seconds) for log in logs for record in log for seconds in _SLEPT.findall(str(record["event"]))),
+        busy=busy,
     )
 
 
