@@ -208,15 +208,14 @@ class Pace:
         """Take a call that another process will make out of the quota, if it may be made now.
 
         Half a window's share apart, so that the first that is refused can stop those behind it, and workers start in turn.
-        While nothing tells the limit, a window has at most twice what is documented or one before it has had: who kept to
-        the documented limit would never learn of more, and what is granted when a poll is refused is refused, too.
+        While nothing tells the limit, the share is that of what is documented, or of what a window before has had: who kept
+        to the documented limit would never learn of more.
 
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        usual = max(self._documented, self._calls.most)
-        wait = max(self._wait(self._allowed or 2 * usual), self._next_grant - now)
-        apart = self._window / (self._allowed or usual)
+        wait = max(self._wait(self._allowed), self._next_grant - now)
+        apart = self._window / (self._allowed or max(self._documented, self._calls.most))
         if self._expected and now < self._expected_until:
             room = apart if self._allowed is None else self._wait(self._allowed, self._expected)
             wait = max(wait, min(room, self._expected_until - now))
