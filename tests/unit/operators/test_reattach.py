@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ ATTRIBUTES: dict[str, Any] = {"advertiserIds": ["1"], "lookbackWindow": 60}
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, time: VirtualTime) -> Iterator[Sandbox]:
-    with Sandbox(rate_limit=None, cache=False, pending_seconds=3600) as sandbox:
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_OTHER", sandbox.connection())
-        yield sandbox
+def sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, time: VirtualTime) -> Sandbox:
+    sandbox.configure(cache=False)
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_OTHER", sandbox.connection())
+    return sandbox
 
 
 @pytest.fixture

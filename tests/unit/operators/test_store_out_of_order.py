@@ -26,12 +26,12 @@ class Store:
 
 
 @pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    with Sandbox(rate_limit=None, cache=False) as sandbox:
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
-        operator = CreateReportJobOperator(task_id="create", attributes={"advertiserIds": ["1"], "lookbackWindow": 60})
-        operator.sandbox = sandbox
-        yield operator
+def operator(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sandbox.configure(cache=False)
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", sandbox.connection())
+    operator = CreateReportJobOperator(task_id="create", attributes={"advertiserIds": ["1"], "lookbackWindow": 60})
+    operator.sandbox = sandbox
+    return operator
 
 
 def test_a_job_that_could_not_be_noted_is_not_lost(operator: Any, caplog: pytest.LogCaptureFixture) -> None:
