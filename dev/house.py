@@ -27,7 +27,7 @@ LATER_PARTS = (
     "api/limits.py",
     "api/accounts.py",
     "operators/accounts.py",
-    "triggers/quota.py",
+    "triggers/quota_turn.py",
     "triggers/queue.py",
     "utils/report_table.py",
 )

@@ -104,7 +104,7 @@ class WaitsForReportJob(CriteoBaseOperator):
         if error is not None and (not self.deferrable or now + reset_in >= deadline.end_time):
             raise error
         # Not at the top: a DAG file needs no trigger.
-        from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
+        from airflow_provider_criteo.triggers.quota_turn import QuotaTurnTrigger
 
         told = error.reason if error is not None else "more calls than may be made at once"
         self.log.info("Criteo's quota: %s; waiting for the turn of the %s, without a worker", told, call)

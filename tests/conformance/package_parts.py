@@ -46,5 +46,5 @@ PUBLIC = (
     *OPERATORS,
     "airflow_provider_criteo.hooks.criteo.CriteoHook",
     "airflow_provider_criteo.triggers.report_job.ReportJobTrigger",
-    "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger",
+    "airflow_provider_criteo.triggers.quota_turn.QuotaTurnTrigger",
 )

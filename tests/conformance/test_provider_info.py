@@ -134,7 +134,7 @@ INTERNAL = {
     "airflow_provider_criteo.transfers.parts",
     "airflow_provider_criteo.triggers.poller",
     "airflow_provider_criteo.triggers.queue",
-    "airflow_provider_criteo.triggers.quota",
+    "airflow_provider_criteo.triggers.quota_turn",
 }
 
 

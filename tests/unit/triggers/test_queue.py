@@ -12,7 +12,7 @@ from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.api.quota import REPORTING_CALLS_PER_MINUTE, Pace
 from airflow_provider_criteo.triggers import poller
 from airflow_provider_criteo.triggers.queue import Call, TurnQueue
-from airflow_provider_criteo.triggers.quota import QuotaTurnTrigger
+from airflow_provider_criteo.triggers.quota_turn import QuotaTurnTrigger
 from tests.support.events import payload
 from tests.support.scripted_criteo import CONNECTION, ScriptedCriteo, connection
 from tests.support.virtual_time import VirtualTime

@@ -52,7 +52,7 @@ class QuotaTurnTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again."""
-        return "airflow_provider_criteo.triggers.quota.QuotaTurnTrigger", arguments_of(self)
+        return "airflow_provider_criteo.triggers.quota_turn.QuotaTurnTrigger", arguments_of(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell that the turn has come, that the time is up, or why there can be no turn."""
