@@ -29,7 +29,7 @@ _MOST_DAYS = 100_000
 _ENTITIES = 10
 _PERIODS = {"date": "day", "advdate": "day", "advertiseddate": "day", "purchaseddate": "day"}
 _PERIODS |= {name: name for name in ("day", "week", "month", "quarter", "year")}
-_INSIGHT_PERIODS = {"startdate": "week", "enddate": "sunday"}
+_PERIODS |= {"startdate": "week", "enddate": "sunday"}
 _PRODUCT_ORDER = ("advertiserId", "partnerId", "campaignId", "sellerId", "productId", "adSetId")
 _NEVER_NULL = ("clicks", "impressions", "displays", "cost", "spend")
 _WORDS = {
@@ -97,20 +97,20 @@ class Column:
 
 def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) -> list[Column]:
     """The columns of a request's file, in Criteo's order and case."""
-    periods = _PERIODS
-    if family.columns:
-        fixed = [_column(name, row.id, periods) for name in family.columns]
+    output_only = dictionary.of_report_type("output_only", row.id)
+    fixed = [_column(name, row.id) for name in output_only if re.fullmatch(family.columns, name)]
+    if fixed:
         return [replace(column, is_metric=column.type.startswith(("int", "float", "decimal"))) for column in fixed]
-    dimensions = limits_of(row.id).dimensions(attributes) or list(family.dimensions)
+    limits = limits_of(row.id)
+    dimensions = limits.dimensions(attributes) or list(family.dimensions)
     metrics = (
         names_in(attributes.get("metrics"))
         or dictionary.of_report_type("default_metrics", row.id)
         or list(family.metrics)
     )
-    if "aggregationLevel" in attributes:
-        periods = _INSIGHT_PERIODS
-        level = "sku" if attributes["aggregationLevel"] == "sku" else "brand"
-        dimensions = [*("startDate", "endDate", "retailerId", "retailerName", "category"), f"{level}Id", f"{level}Name"]
+    if limits.rows == "weeks":
+        other_level = "brand" if attributes.get("aggregationLevel") == "sku" else "sku"
+        dimensions = [name for name in output_only if not name.startswith(other_level)]
     if dictionary.is_camel_case(row.id):
         dimensions, metrics = (
             [name[0].lower() + name[1:] for name in names if name] for names in (dimensions, metrics)
@@ -118,14 +118,14 @@ def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) 
     if added := dictionary.of_report_type("added", row.id):
         dimensions = [name for name in _PRODUCT_ORDER if name in (*dimensions, *added)]
     return [
-        _column(name, row.id, periods, is_metric=is_metric)
+        _column(name, row.id, is_metric=is_metric)
         for names, is_metric in ((dimensions, False), (metrics, True))
         for name in dict.fromkeys(names)
     ]
 
 
-def _column(name: str, report_type: str, periods: dict[str, str], *, is_metric: bool = False) -> Column:
-    period = None if is_metric else periods.get(name.lower())
+def _column(name: str, report_type: str, *, is_metric: bool = False) -> Column:
+    period = None if is_metric else _PERIODS.get(name.lower())
     return Column(name, dictionary.known_type(name, report_type) or "string", is_metric, period)
 
 
