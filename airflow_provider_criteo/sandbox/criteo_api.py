@@ -10,12 +10,12 @@ from airflow_provider_criteo.api.specification import operation
 from airflow_provider_criteo.sandbox import jobs
 from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.jobs import Job, Jobs
-from airflow_provider_criteo.sandbox.oauth import Tokens, oauth_error
+from airflow_provider_criteo.sandbox.oauth import Tokens
 from airflow_provider_criteo.sandbox.permissions import check_accounts, check_scopes, list_accounts
 from airflow_provider_criteo.sandbox.rate_limits import Quota
 from airflow_provider_criteo.sandbox.replies import Refusal, Reply, problem, refusal
 from airflow_provider_criteo.sandbox.reply_models import reply_model
-from airflow_provider_criteo.sandbox.routes import Call, Routes
+from airflow_provider_criteo.sandbox.routes import Call, find
 from airflow_provider_criteo.sandbox.settings import Settings
 from airflow_provider_criteo.sandbox.validation import problems_of
 
@@ -31,11 +31,11 @@ class CriteoApi:
         self.tokens = Tokens(client_id, client_secret)
         self.quota = Quota()
         self.jobs = Jobs()
-        self._routes = Routes()
 
-    def understand(self, method: str, path: str) -> Call:
+    @staticmethod
+    def understand(method: str, path: str) -> Call:
         """The call that a request is."""
-        return self._routes.find(method, path)
+        return find(method, path)
 
     def admit(self, call: Call, settings: Settings) -> dict[str, str]:
         """Let a call in; gives headers for its answer.
@@ -43,34 +43,24 @@ class CriteoApi:
         :raises Refusal: there is no such route, the token is not good, or the quota is used up.
         """
         if call.kind == "token":
-            if call.allowed:
-                refused = refusal(405)
-                refused.reply = oauth_error(405, "invalid_request", "Only POST is supported.")
-                refused.reply.headers["allow"] = call.allowed
-                raise refused
             return {}
         if call.version in settings.retired_versions:
             raise refusal(410, detail=f"{call.version} is no longer served")
         if call.allowed and call.kind == "other":
             raise refusal(405, **{"allow": call.allowed})
-        if call.kind == "other" or not self._served(call):
+        is_served = call.kind == "accounts" and operation("get", call.path, "") is not None
+        if not call.rows and not is_served:
             raise refusal(404, detail=f"no route {call.method} {call.path[:200]}")
         call.grant = self.tokens.check(call.headers.get("authorization"))
         if call.kind == "accounts":
             return {}
         return self.quota.charge(call.grant.client_id, call.grant.kind, settings)
 
-    @staticmethod
-    def _served(call: Call) -> bool:
-        if call.kind == "accounts":
-            return operation("get", call.path, "") is not None
-        return bool(call.rows)
-
     def act(self, call: Call, settings: Settings) -> Reply:
         """Do what the call asks for; every refusal is an answer."""
         try:
             if call.kind == "token":
-                return self.tokens.answer(call.body, call.headers.get("content-type", ""), settings)
+                return self.tokens.answer(call.method, call.body, call.headers.get("content-type", ""), settings)
             if call.kind == "accounts":
                 return list_accounts(call, settings)
             check_scopes(call, settings)

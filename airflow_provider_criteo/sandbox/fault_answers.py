@@ -25,9 +25,8 @@ def status_reply(play: Play, status: int, headers: dict[str, str] | None = None)
     code, title = play.param("code", code), play.param("title", title)
     headers = {**(headers or {}), **play.param("headers", {})}
     if play.call.kind == "token":
-        reply = oauth_error(status, play.param("code", _OAUTH_CODES.get(status, "server_error")), str(title))
-        reply.headers.update(headers)
-        return reply
+        error = play.param("code", _OAUTH_CODES.get(status, "server_error"))
+        return oauth_error(status, error, str(title), **headers)
     problems = play.param(
         "problems", [problem(code, title, play.param("type", type_), detail=play.param("detail", None))]
     )

@@ -20,6 +20,7 @@ from airflow_provider_criteo.sandbox.settings import Settings
 FORM = "application/x-www-form-urlencoded"
 _CODE_LIFETIME = 60.0
 _REFRESH_TOKEN_LIFETIME = 182 * 86400.0
+_NOT_STORED = {"cache-control": "no-store", "pragma": "no-cache"}
 _ERROR_URI = "https://datatracker.ietf.org/doc/html/rfc6749#section-5.2"
 
 
@@ -44,13 +45,10 @@ def fingerprint(token: str) -> str:
     return f"sha256:{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
-def oauth_error(status: int, error: str, description: str) -> Reply:
+def oauth_error(status: int, error: str, description: str, **headers: str) -> Reply:
     """An error as RFC 6749, section 5.2 has it: not Criteo's envelope."""
-    return Reply.json(
-        status,
-        {"error": error, "error_description": description, "error_uri": _ERROR_URI},
-        {"cache-control": "no-store", "pragma": "no-cache"},
-    )
+    told = {"error": error, "error_description": description, "error_uri": _ERROR_URI}
+    return Reply.json(status, told, {**_NOT_STORED, **headers})
 
 
 class Tokens:
@@ -74,8 +72,10 @@ class Tokens:
         self._codes[code] = Grant(client_id, "authorization_code", time.time() + _CODE_LIFETIME)
         return code
 
-    def answer(self, body: bytes, content_type: str, settings: Settings) -> Reply:
+    def answer(self, method: str, body: bytes, content_type: str, settings: Settings) -> Reply:
         """The answer to a token call."""
+        if method != "POST":
+            return oauth_error(405, "invalid_request", "Only POST is supported.", allow="POST")
         if content_type.partition(";")[0].strip().lower() != FORM:
             return oauth_error(400, "invalid_request", f"The Content-Type header must be {FORM}.")
         try:
@@ -125,7 +125,7 @@ class Tokens:
         reply = {"access_token": token, "token_type": "Bearer", "expires_in": settings.expires_in}
         if refresh_token:
             reply["refresh_token"] = refresh_token
-        return Reply.json(200, reply, {"cache-control": "no-store", "pragma": "no-cache"})
+        return Reply.json(200, reply, _NOT_STORED)
 
     def check(self, authorization: str | None) -> Grant:
         """What the call's token stands for.

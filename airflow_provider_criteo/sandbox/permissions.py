@@ -19,10 +19,8 @@ def check_scopes(call: Call, settings: Settings) -> None:
         raise refusal(403, "insufficient-permissions", "no account user has consented to this application")
     if settings.scopes is None:
         return
-    step = {"create": "create_path", "status": "status_path", "download": "output_path"}[call.kind]
-    row = call.rows[0]
-    found = operation("get" if call.kind != "create" else "post", getattr(row, step), call.version or "")
-    needed = found[1]["security"][0]["oauth"] if found and found[1].get("security") else [row.scope]
+    found = operation(call.method.lower(), call.template, call.version or "")
+    needed = found[1]["security"][0]["oauth"] if found and found[1].get("security") else [call.rows[0].scope]
     if not set(needed) & set(settings.scopes):
         raise refusal(403, "insufficient-scope", f"the application lacks the scope {needed[0]}")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ class Call:
     :param kind: ``token``, ``create``, ``status``, ``download``, ``accounts`` or ``other``.
     :param method: of HTTP.
     :param path: as it came, still quoted.
+    :param template: the path that the catalogue has for it.
     :param rows: the report types that have this route.
     :param version: of the path.
     :param report_id: of the path.
@@ -31,12 +33,13 @@ class Call:
     :param query: of the URL.
     :param headers: by lower-case name.
     :param body: whole.
-    :param allowed: the methods of this route, where this is none of them.
+    :param allowed: another method that the path is called with, if there is one.
     """
 
     kind: str
     method: str
     path: str
+    template: str = ""
     rows: tuple[ReportType, ...] = ()
     version: str | None = None
     report_id: str | None = None
@@ -50,68 +53,38 @@ class Call:
     report_type: str | None = None
 
 
-@dataclass(frozen=True)
-class _Route:
-    method: str
-    kind: str
-    pattern: re.Pattern[str]
-    rows: tuple[ReportType, ...]
+def find(method: str, path: str) -> Call:
+    """The call that a request is."""
+    if path == TOKEN_PATH:
+        return Call("token", method, path)
+    call = Call("other", method, path, version=path.split("/")[1] if "/" in path else None)
+    for routed_method, kind, template, row in _routes():
+        found = _pattern(template).fullmatch(path)
+        if found is None:
+            continue
+        if routed_method != method:
+            call.allowed = routed_method
+            continue
+        named = {name: unquote(value) for name, value in found.groupdict().items()}
+        call.kind, call.template = kind, template
+        call.report_id, call.account_id = named.get("reportId"), named.get("accountId")
+        if row is not None and call.version in row.versions:
+            call.rows += (row,)
+    call.report_type = call.rows[0].id if len(call.rows) == 1 else None
+    return call
 
 
-class Routes:
-    """The routes of the catalogue as it is at this moment."""
-
-    def __init__(self) -> None:
-        self._rows: tuple[ReportType, ...] = ()
-        self._routes: list[_Route] = []
-
-    def find(self, method: str, path: str) -> Call:
-        """The call that a request is."""
-        if path == TOKEN_PATH:
-            return Call("token", method, path, allowed="" if method == "POST" else "POST")
-        rows = tuple(reports.rows())
-        if len(rows) != len(self._rows) or any(a is not b for a, b in zip(rows, self._rows, strict=True)):
-            self._rows, self._routes = rows, _compiled(rows)
-        other_method = ""
-        for route in self._routes:
-            found = route.pattern.fullmatch(path)
-            if found is None:
-                continue
-            if route.method != method:
-                other_method = route.method
-                continue
-            named = {name: unquote(value) for name, value in found.groupdict().items()}
-            rows = tuple(row for row in route.rows if named["version"] in row.versions)
-            return Call(
-                route.kind,
-                method,
-                path,
-                rows,
-                named["version"],
-                named.get("reportId"),
-                named.get("accountId"),
-                report_type=rows[0].id if len(rows) == 1 else None,
-            )
-        return Call("other", method, path, version=path.split("/")[1] if "/" in path else None, allowed=other_method)
+def _routes() -> Iterator[tuple[str, str, str, ReportType | None]]:
+    """Method, kind of call, path and report type of each route of the catalogue as it is at this moment."""
+    for row in reports.rows():
+        yield "GET", "status", row.status_path, row
+        yield "GET", "download", row.output_path, row
+        yield "POST", "create", row.create_path, row
+    for template in ACCOUNT_PATHS:
+        yield "GET", "accounts", template, None
 
 
-def _compiled(rows: tuple[ReportType, ...]) -> list[_Route]:
-    grouped: dict[tuple[str, str, str], list[ReportType]] = {}
-    for row in rows:
-        for method, kind, template in (
-            ("GET", "status", row.status_path),
-            ("GET", "download", row.output_path),
-            ("POST", "create", row.create_path),
-        ):
-            grouped.setdefault((method, kind, template), []).append(row)
-    routes = [
-        _Route(method, kind, _pattern(template), tuple(members))
-        for (method, kind, template), members in grouped.items()
-    ]
-    accounts = [_Route("GET", "accounts", _pattern(template), ()) for template in ACCOUNT_PATHS]
-    return routes + accounts
-
-
+@lru_cache(maxsize=1024)
 def _pattern(template: str) -> re.Pattern[str]:
     pieces = re.split(r"\{(\w+)\}", template)
     return re.compile(
