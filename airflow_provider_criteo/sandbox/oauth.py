@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -39,6 +38,11 @@ class Grant:
     expires_at: float
     revoked: str | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has expired or was revoked."""
+        return self.revoked is not None or self.expires_at <= time.time()
+
 
 def fingerprint(token: str) -> str:
     """A name for a token that does not give it away."""
@@ -57,20 +61,15 @@ class Tokens:
     def __init__(self, client_id: str, client_secret: str) -> None:
         self._clients = {client_id: client_secret}
         self._access: dict[str, Grant] = {}
-        self._refresh: dict[str, Grant] = {}
-        self._codes: dict[str, Grant] = {}
+        self._consents: dict[str, Grant] = {}
 
     def issue_refresh_token(self, client_id: str) -> str:
         """A refresh token, as an authorization code would have given it."""
-        token = secrets.token_urlsafe(32)
-        self._refresh[token] = Grant(client_id, "refresh_token", time.time() + _REFRESH_TOKEN_LIFETIME)
-        return token
+        return _issue(self._consents, Grant(client_id, "refresh_token", time.time() + _REFRESH_TOKEN_LIFETIME))
 
     def issue_code(self, client_id: str) -> str:
         """An authorization code: one use, 60 s."""
-        code = secrets.token_urlsafe(16)
-        self._codes[code] = Grant(client_id, "authorization_code", time.time() + _CODE_LIFETIME)
-        return code
+        return _issue(self._consents, Grant(client_id, "authorization_code", time.time() + _CODE_LIFETIME))
 
     def answer(self, method: str, body: bytes, content_type: str, settings: Settings) -> Reply:
         """The answer to a token call."""
@@ -82,46 +81,38 @@ class Tokens:
             form = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True))
         except ValueError:
             return oauth_error(400, "invalid_request", "The body is no form.")
-        grant_type = form.get("grant_type")
-        if not grant_type:
-            return oauth_error(400, "invalid_request", "The mandatory 'grant_type' parameter is missing.")
+        for name in ("grant_type", "client_id", "client_secret"):
+            if name not in form:
+                return oauth_error(400, "invalid_request", f"The mandatory {name!r} parameter is missing.")
+        grant_type, client_id = form["grant_type"], form["client_id"]
         if grant_type not in ("client_credentials", "refresh_token", "authorization_code"):
             return oauth_error(400, "unsupported_grant_type", "The specified 'grant_type' parameter is not supported.")
-        client_id, secret = form.get("client_id"), form.get("client_secret")
-        if not client_id or secret is None:
-            return oauth_error(400, "invalid_request", "The 'client_id' and 'client_secret' parameters are mandatory.")
         known = {**self._clients, **settings.clients}.get(client_id)
-        if known is None or not secrets.compare_digest(known.encode(), secret.encode()):
+        if known is None or not secrets.compare_digest(known.encode(), form["client_secret"].encode()):
             return oauth_error(
                 settings.invalid_client_status, "invalid_client", "The client id is unknown or the secret is invalid."
             )
         if grant_type == "client_credentials":
             return self._token(client_id, grant_type, settings)
-        if grant_type == "authorization_code":
-            return self._exchange(client_id, form, settings)
-        return self._renew(client_id, form.get("refresh_token", ""), settings)
+        name = "code" if grant_type == "authorization_code" else "refresh_token"
+        if name not in form:
+            return oauth_error(400, "invalid_request", f"The mandatory {name!r} parameter is missing.")
+        return self._exchange(client_id, grant_type, form[name], settings)
 
-    def _exchange(self, client_id: str, form: Mapping[str, str], settings: Settings) -> Reply:
-        grant = self._codes.pop(form.get("code", ""), None)
-        if grant is None or grant.client_id != client_id or grant.expires_at < time.time():
-            return oauth_error(400, "invalid_grant", "The authorization code is invalid, used or expired.")
-        return self._token(client_id, "refresh_token", settings, self.issue_refresh_token(client_id))
-
-    def _renew(self, client_id: str, refresh_token: str, settings: Settings) -> Reply:
-        if not refresh_token:
-            return oauth_error(400, "invalid_request", "The mandatory 'refresh_token' parameter is missing.")
-        grant = self._refresh.get(refresh_token)
-        if grant is None or grant.client_id != client_id or grant.revoked or grant.expires_at < time.time():
-            return oauth_error(400, "invalid_grant", "The refresh token is invalid, revoked or expired.")
-        if settings.rotate_refresh_token:
-            grant.revoked = "rotated"
-            refresh_token = self.issue_refresh_token(client_id)
-        return self._token(client_id, "refresh_token", settings, refresh_token)
+    def _exchange(self, client_id: str, grant_type: str, consent: str, settings: Settings) -> Reply:
+        """The tokens for an authorization code, which is good once, or a refresh token."""
+        grant = self._consents.get(consent)
+        if grant is None or (grant.client_id, grant.kind) != (client_id, grant_type) or grant.is_over:
+            kind = grant_type.replace("_", " ")
+            return oauth_error(400, "invalid_grant", f"The {kind} is invalid, revoked or expired.")
+        if grant_type == "authorization_code" or settings.rotate_refresh_token:
+            grant.revoked = "used"
+            consent = self.issue_refresh_token(client_id)
+        return self._token(client_id, "refresh_token", settings, consent)
 
     def _token(self, client_id: str, kind: str, settings: Settings, refresh_token: str | None = None) -> Reply:
-        token = secrets.token_urlsafe(48)
         lifetime = settings.expires_in if settings.token_lifetime is None else settings.token_lifetime
-        self._access[token] = Grant(client_id, kind, time.time() + lifetime)
+        token = _issue(self._access, Grant(client_id, kind, time.time() + lifetime))
         reply = {"access_token": token, "token_type": "Bearer", "expires_in": settings.expires_in}
         if refresh_token:
             reply["refresh_token"] = refresh_token
@@ -140,7 +131,7 @@ class Tokens:
             raise _unauthorized("authorization-token-invalid")
         if grant.revoked:
             raise _unauthorized(grant.revoked)
-        if grant.expires_at <= time.time():
+        if grant.is_over:
             raise _unauthorized("authorization-token-expired")
         return grant
 
@@ -150,17 +141,21 @@ class Tokens:
         :param code: the code of the 401.
         :param token: the one to refuse; all where not given.
         """
-        grants = (
-            [self._access[token]] if token in self._access else list(self._access.values()) if token is None else []
-        )
+        grants = [grant for known, grant in self._access.items() if token in (None, known)]
         for grant in grants:
             grant.revoked = grant.revoked or code
         return len(grants)
 
     def revoke_refresh_tokens(self) -> None:
         """What happens when the consenting user changes role or leaves."""
-        for grant in self._refresh.values():
+        for grant in self._consents.values():
             grant.revoked = "revoked"
+
+
+def _issue(grants: dict[str, Grant], grant: Grant) -> str:
+    token = secrets.token_urlsafe(48)
+    grants[token] = grant
+    return token
 
 
 def _unauthorized(code: str) -> Refusal:
