@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.specification import operation
-from airflow_provider_criteo.sandbox import jobs
 from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.jobs import Job, Jobs
 from airflow_provider_criteo.sandbox.oauth import Tokens
@@ -107,9 +107,9 @@ class CriteoApi:
     @staticmethod
     def _status(call: Call, job: Job, settings: Settings) -> Reply:
         job.polls += 1
-        if job.state in (jobs.FAILED, jobs.EXPIRED, jobs.INVALIDATED) and job.family.status_gone:
+        if job.has_failed and job.family.status_gone:
             raise _gone(*_end(job, settings), *(job.settings.problems or ()), detail=job.settings.message)
-        if job.state == jobs.EXPIRED and settings.expired_status not in (None, 200):
+        if job.state is JobState.EXPIRED and settings.expired_status not in (None, 200):
             raise _gone(*_end(job, settings))
         assert call.version is not None
         model = reply_model("get", job.row.status_path, call.version)
@@ -118,14 +118,14 @@ class CriteoApi:
     @staticmethod
     def _download(call: Call, job: Job, settings: Settings) -> Reply:
         job.downloads += 1
-        if job.state in (jobs.PENDING, jobs.OTHER):
+        if job.state in (JobState.PENDING, JobState.UNKNOWN):
             raise Refusal(
                 400,
                 problem(
                     job.family.code("not-ready"), "The report is not ready", detail="try again when its status says so"
                 ),
             )
-        if job.state != jobs.DONE:
+        if job.has_failed:
             raise _gone(*_end(job, settings))
         return _file_reply(call, job, settings)
 
@@ -133,12 +133,12 @@ class CriteoApi:
 def _end(job: Job, settings: Settings) -> tuple[int, str]:
     """HTTP status and code of a job that ended badly."""
     family = job.family
-    if job.state == jobs.EXPIRED:
+    if job.state is JobState.EXPIRED:
         # The Marketing Solutions exports that have no code of their own for it say that there is none.
         usual = "not-found" if family.noun == "export" else "expired"
         status = family.expired if settings.expired_status in (None, 200) else settings.expired_status
         return status or family.expired, family.expired_code or family.code(usual)
-    return family.failed, family.code(job.state)
+    return family.failed, family.code("invalidated" if job.settings.outcome.lower() == "invalidated" else "failed")
 
 
 def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None = None) -> Refusal:

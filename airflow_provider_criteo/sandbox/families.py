@@ -64,8 +64,6 @@ class Family:
     :param json_content_type: of JSON files.
     :param default_format: of files, where the attributes name none.
     :param retention: seconds a file stays.
-    :param cache_seconds: for which the same request gives the same job.
-    :param cache_seconds_past: the same, where the report ends before yesterday.
     :param codes: of validation problems, by what is wrong.
     :param denied: code for an account that may not be read.
     :param columns: a pattern of the documented columns that are in the file, where no request can name them.
@@ -91,8 +89,6 @@ class Family:
     json_content_type: str = "application/json"
     default_format: str = "csv"
     retention: float = 4 * HOUR
-    cache_seconds: float = HOUR
-    cache_seconds_past: float | None = None
     codes: Mapping[str, str] = field(default_factory=lambda: _codes(**_USUAL_CODES))
     denied: str = "insufficient-advertiser-permissions"
     columns: str = ""
@@ -126,7 +122,6 @@ _RETAIL_MEDIA = replace(
     csv_header_quoted=True,
     default_format="json-compact",
     retention=72 * HOUR,
-    cache_seconds_past=DAY,
     codes=_codes(**{**_USUAL_CODES, "ids": "exceeded-ids-cap"}),
     denied="forbidden",
     dimensions=("date", "campaignId", "campaignName"),
@@ -140,7 +135,6 @@ _INSIGHT = replace(
     lost=404,
     status_gone=True,
     retention=7 * DAY,
-    cache_seconds_past=None,
     codes=_codes(**{**_USUAL_CODES, "required": "attribute-required"}),
     dimensions=("date", "brandId", "brandName"),
 )
@@ -155,7 +149,6 @@ _CATALOG = replace(
     json_shape="pretty",
     json_content_type="application/x-json-stream",
     default_format="json-newline",
-    cache_seconds_past=None,
     codes=_codes(**_USUAL_CODES),
     columns="(?!seller).*",
     decimals=(2, 2),
@@ -200,7 +193,6 @@ FAMILIES = (
         csv_content_type="application/csv",
         default_format="json",
         retention=DAY,
-        cache_seconds_past=None,
         codes=_codes("model-validation-error"),
         columns="(?!(Account|Balance|Campaign)Id|Origin).*",
         bare_ids="LineItemId",

@@ -8,10 +8,11 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family, family_of
 from airflow_provider_criteo.sandbox.replies import envelope
@@ -20,20 +21,11 @@ from airflow_provider_criteo.sandbox.report_files import ReportFile, report_file
 from airflow_provider_criteo.sandbox.routes import Call
 from airflow_provider_criteo.sandbox.settings import JOB_SETTINGS, Settings, changed
 
-PENDING, DONE, FAILED, EXPIRED, INVALIDATED, OTHER = "pending", "done", "failed", "expired", "invalidated", "other"
-
-_STATES = {
-    "done": DONE,
-    "success": DONE,
-    "failure": FAILED,
-    "failed": FAILED,
-    "expired": EXPIRED,
-    "invalidated": INVALIDATED,
-}
 _TRANSLATED = ("Done", "Failure", "Expired", "Unknown", "Invalidated")
 _BARE = ("id", "exportId", "status", "message", "errorMessage")
+_MD5 = "md5checksum"
 _MD5_UP_TO = 64 * 1024 * 1024
-_SAME_WORDS = {PENDING: ("pending",), DONE: ("done", "success"), FAILED: ("failure", "failed")}
+_CACHED = 3600.0
 
 
 @dataclass
@@ -74,13 +66,18 @@ class Job:
         return self.ready_at + (self.family.retention if kept is None else kept)
 
     @property
-    def state(self) -> str:
+    def state(self) -> JobState:
         """What has become of it."""
         now = time.time()
         if now < self.ready_at:
-            return PENDING
-        end = _STATES.get(self.settings.outcome.lower(), OTHER)
-        return EXPIRED if end == DONE and now >= self.expires_at else end
+            return JobState.PENDING
+        end = self.row.state(self.settings.outcome)
+        return JobState.EXPIRED if end is JobState.DONE and now >= self.expires_at else end
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended, and has no file."""
+        return self.state in (JobState.FAILED, JobState.EXPIRED)
 
     @cached_property
     def file(self) -> ReportFile:
@@ -89,26 +86,24 @@ class Job:
 
     def word(self, model: ReplyModel) -> str:
         """Its state in Criteo's words."""
-        state = self.state
-        outcome = self.settings.outcome
-        if state == PENDING:
-            word = self.settings.pending_word or _translated("pending", model)
-        elif state == EXPIRED and outcome.lower() != "expired":
-            word = _translated("expired", model)
-        else:
-            word = _translated(outcome.lower(), model) if outcome in _TRANSLATED else outcome
+        state, word = self.state, self.settings.outcome
+        if state is JobState.PENDING:
+            word = self.settings.pending_word or _translated("Pending", model)
+        elif state is not self.row.state(word):
+            word = _translated("Expired", model)
+        elif word in _TRANSLATED:
+            word = _translated(word, model)
         return {"lower": word.lower(), "upper": word.upper()}.get(self.settings.casing, word)
 
     def describe(self, model: ReplyModel, *, create: bool = False) -> dict[str, Any]:
         """The answer that speaks of it."""
-        settings, state = self.settings, self.state
-        known = self._known(model, state)
-        attributes = {name: known.get(name) for name in model.attributes}
-        if settings.bare_status:
-            attributes = {name: value for name, value in attributes.items() if name in _BARE}
-        if settings.md5_spelling and "md5checksum" in map(str.lower, attributes):
-            del attributes["md5CheckSum" if "md5CheckSum" in attributes else "md5Checksum"]
-            attributes[settings.md5_spelling] = known["md5CheckSum"]
+        settings = self.settings
+        known = self._known(model)
+        attributes = {
+            settings.md5_spelling or name if name.lower() == _MD5 else name: known.get(name.lower())
+            for name in model.attributes
+            if name in _BARE or not settings.bare_status
+        }
         data: dict[str, Any] = {"type": model.type, "attributes": attributes}
         if model.has_id:
             data["id"] = self.id
@@ -120,32 +115,31 @@ class Job:
             if not place and create:
                 return {name: self.id, **attributes}
             (attributes if place != "data" else data)[name] = self.id
-        ended_badly = state in (FAILED, EXPIRED, INVALIDATED)
-        return envelope(data, settings.problems if ended_badly else [], settings.warnings)
+        return envelope(data, settings.problems if self.has_failed else [], settings.warnings)
 
-    def _known(self, model: ReplyModel, state: str) -> dict[str, Any]:
-        settings = self.settings
-        known: dict[str, Any] = {
+    def _known(self, model: ReplyModel) -> dict[str, Any]:
+        """What an answer may tell, by its name in lower case, for checksums are spelt in two ways."""
+        message, state = self.settings.message, self.state
+        known = {
             "id": self.id,
-            "exportId": self.id,
+            "exportid": self.id,
             "status": self.word(model),
-            "createdAt": _iso(self.created_at),
-            "expiresAt": None if state == PENDING else _iso(self.expires_at),
-            "rowCount": 0,
-            "fileSizeBytes": 0,
-            "md5CheckSum": None,
-            "md5Checksum": None,
-            "message": settings.message if state != PENDING else None,
-            "errorMessage": settings.message if state not in (PENDING, DONE) else None,
+            "createdat": _iso(self.created_at),
+            "rowcount": 0,
+            "filesizebytes": 0,
             "currency": "EUR",
         }
-        if state == DONE:
-            known["rowCount"] = self.file.rows
-            known["fileSizeBytes"] = 0 if self._tells_no_size else self.file.size
-            if any(name.lower() == "md5checksum" for name in model.attributes):
-                known["md5CheckSum"] = known["md5Checksum"] = self._md5()
-            if settings.message is None:
-                known["message"] = f"rows_count={self.file.rows}"
+        if state is not JobState.PENDING:
+            known |= {"expiresat": _iso(self.expires_at), "message": message}
+        if state is JobState.DONE:
+            known |= {
+                "rowcount": self.file.rows,
+                "filesizebytes": 0 if self._tells_no_size else self.file.size,
+                _MD5: self._md5(),
+                "message": f"rows_count={self.file.rows}" if message is None else message,
+            }
+        elif state is not JobState.PENDING:
+            known["errormessage"] = message
         return known
 
     def _md5(self) -> str | None:
@@ -167,8 +161,8 @@ class Job:
 
 def _translated(word: str, model: ReplyModel) -> str:
     """The specification's word for an outcome; the usual one where it has none."""
-    same = _SAME_WORDS.get(_STATES.get(word, word), (word,))
-    return next((known for known in model.words if known.lower() in same), word.capitalize())
+    same = (known for known in model.words if ReportType.state(known) is ReportType.state(word))
+    return min(same, key=lambda known: known.lower() != word.lower(), default=word)
 
 
 def _iso(moment: float) -> str:
@@ -223,11 +217,9 @@ class Jobs:
 
     def _cached(self, key: str) -> Job | None:
         job = self._cache.get(key)
-        if job is None or job.id not in self._jobs or job.state not in (PENDING, DONE, OTHER):
+        if job is None or job.id not in self._jobs or job.has_failed:
             return None
-        past = job.family.cache_seconds_past
-        window = past if past is not None and _is_past(job.attributes) else job.family.cache_seconds
-        return job if time.time() < job.created_at + window else None
+        return job if time.time() < job.created_at + _CACHED else None
 
     def get(self, report_id: str) -> Job | None:
         """The job of that id."""
@@ -247,8 +239,3 @@ class Jobs:
     def forget(self, report_id: str) -> None:
         """Let a job vanish."""
         del self._jobs[report_id]
-
-
-def _is_past(attributes: dict[str, Any]) -> bool:
-    yesterday = (datetime.now(timezone.utc) - timedelta(days=1)).date().isoformat()
-    return str(attributes.get("endDate") or "9")[:10] < yesterday

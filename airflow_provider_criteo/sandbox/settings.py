@@ -65,7 +65,7 @@ class JobSettings:
 class Settings(JobSettings):
     """All settings of the sandbox.
 
-    :param cache: the same request within the documented time gives the same job.
+    :param cache: the same request within an hour gives the same job.
     :param rate_limit: report calls per window and application (client credentials); None for no limit.
     :param rate_limit_per_account: report calls per window and consented account (refresh token).
     :param rate_window: seconds.
