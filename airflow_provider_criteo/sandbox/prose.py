@@ -9,35 +9,36 @@ _REPORTS = "/{version}/retail-media/reports"
 _ACCOUNT = "/{version}/retail-media/accounts/{accountId}"
 _INSIGHTS = "/{version}/retail-media/insights"
 _ONE_FILTER = ["filters.accountIds", "filters.campaignIds", "filters.lineItemIds"]
-_DAYS = {"whole_days": ["startDate", "endDate"]}
-_CSV_OR_JSON = {"enum": {"fileFormat": ["csv", "json"]}}
+_DAYS = {"startDate": {"format": "date"}, "endDate": {"format": "date"}}
+_NOT_EMPTY = {"type": "array", "minItems": 1}
+_UNIQUE = {"type": "array", "uniqueItems": True}
+_CSV_OR_JSON = {"fileFormat": {"enum": ["csv", "json"]}}
 _ONE_ID = {"at_most_one": [["id", "ids"]]}
 _18_HOURS = {"past_hours": {"modifiedAfter": 18}}
 
 PROSE: dict[str, dict[str, Any]] = {
     f"{_STATS}/realtime-reports/export": {
         "required": ["advertiserIds"],
-        "between": {"lookbackWindow": [60, 1440]},
+        "properties": {"advertiserIds": _NOT_EMPTY, "lookbackWindow": {"minimum": 60, "maximum": 1440}},
         "at_most_one": [["lookbackWindow", "startDate"], ["lookbackWindow", "endDate"]],
         "one_dimension_of": ["productId", "hour", "minute"],
     },
     f"{_STATS}/product-reports/export": {
-        "min_items": {"advertiserIds": 1},
-        "unique": ["dimensions"],
-        **_CSV_OR_JSON,
+        "properties": {"advertiserIds": _NOT_EMPTY, "dimensions": _UNIQUE, **_CSV_OR_JSON},
     },
-    "/{version}/marketing-solutions/report/products/export": _CSV_OR_JSON,
+    "/{version}/marketing-solutions/report/products/export": {"properties": _CSV_OR_JSON},
     # Kept for two years, which a page of tips tells; that an older start is refused, none does.
     "/{version}/reports/async-statistics": {"any_past": True},
-    f"{_REPORTS}/performance": {"exactly_one": _ONE_FILTER},
-    f"{_REPORTS}/attributed-transactions": {"exactly_one": _ONE_FILTER},
-    f"{_REPORTS}/missed-opportunities": {"at_least_one": _ONE_FILTER, **_DAYS},
+    f"{_REPORTS}/performance": {"at_least_one": _ONE_FILTER, "at_most_one": [_ONE_FILTER]},
+    f"{_REPORTS}/attributed-transactions": {"at_least_one": _ONE_FILTER, "at_most_one": [_ONE_FILTER]},
+    f"{_REPORTS}/missed-opportunities": {"at_least_one": _ONE_FILTER, "properties": _DAYS},
     f"{_REPORTS}/revenue": _ONE_ID,
     f"{_REPORTS}/campaigns": _ONE_ID,
     f"{_REPORTS}/line-items": _ONE_ID,
     f"{_ACCOUNT}/brand-catalog-export": _18_HOURS,
     f"{_ACCOUNT}/seller-catalog-export": _18_HOURS,
-    f"{_INSIGHTS}/share-of-voice": _DAYS,
-    f"{_INSIGHTS}/digital-shelf-intelligence": _DAYS,
+    f"{_INSIGHTS}/share-of-voice": {"properties": _DAYS},
+    f"{_INSIGHTS}/digital-shelf-intelligence": {"properties": _DAYS},
 }
-"""By the create's path, beside the limits of ``api.limits``; ``validation`` reads both."""
+"""By the create's path, beside the limits of ``api.limits``; ``required`` and ``properties`` as in
+a specification. ``validation`` reads both."""

@@ -59,13 +59,10 @@ _TITLES = {
 def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
     if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
         return [("json", "data", "an object is required")]
-    schema = request_schema(row.create_path, version)
-    if schema is None:
-        attributes = body["data"].get("attributes")
-        return [] if isinstance(attributes, dict) else [("json", "data.attributes", "an object is required")]
     attributes = body["data"].get("attributes")
     if not isinstance(attributes, dict):
         return [("json", "data.attributes", "an object is required")]
+    schema = request_schema(row.create_path, version) or {}
     findings = [
         finding
         for finding in _check(body, schema, "")
@@ -109,6 +106,8 @@ def _check_array(value: list[Any], schema: dict[str, Any], path: str) -> Iterato
         yield "items", path, f"at least {schema['minItems']} needed"
     if len(value) > schema.get("maxItems", len(value)):
         yield "ids", path, f"at most {schema['maxItems']} allowed"
+    if schema.get("uniqueItems") and len({str(item).lower() for item in value}) < len(value):
+        yield "items", path, "no duplicates allowed"
     for item in value:
         yield from _check(item, schema.get("items", {}), path)
 
@@ -120,6 +119,8 @@ def _check_value(value: Any, schema: dict[str, Any], path: str) -> Iterator[Find
         yield kind, path, f"{_shown(value)} is not one of {', '.join(repr(word) for word in allowed)}"
     if schema.get("format") == "int32" and not -_INT32 <= value < _INT32:
         yield "type", path, f"{_shown(value)} is no int32"
+    if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
+        yield "window", path, f"{_shown(value)} is not between {schema['minimum']} and {schema['maximum']}"
     if schema.get("format") in ("date", "date-time") and _moment(value) is None:
         yield "date", path, f"{_shown(value)} is no date"
     if schema.get("format") == "date" and len(value) != len("YYYY-MM-DD"):
@@ -127,65 +128,40 @@ def _check_value(value: Any, schema: dict[str, Any], path: str) -> Iterator[Find
 
 
 def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row: ReportType) -> Iterator[Finding]:
-    for name in rules.get("required", ()):
-        if not attributes.get(name):
-            yield "required", _attribute(name), ""
+    """What is wrong with attributes that are as specified."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    yield from _check_object(given, rules, "data.attributes")
     limits = limits_of(row.id)
-    yield from _counts(rules, limits, attributes)
+    for ids in limits.ids or ():
+        if ids.max is not None and len(_at(attributes, ids.path) or ()) > ids.max:
+            yield "ids", _attribute(ids.path), f"at most {ids.max} allowed"
     yield from _choices(rules, attributes)
     yield from _times(rules, limits, attributes)
-    for name, allowed in rules.get("enum", {}).items():
-        if attributes.get(name) is not None and str(attributes[name]).lower() not in allowed:
-            yield "format", _attribute(name), f"{_shown(attributes[name])} is not one of {', '.join(allowed)}"
-    for name, (least, most) in rules.get("between", {}).items():
-        if attributes.get(name) is not None and not least <= attributes[name] <= most:
-            yield "window", _attribute(name), f"{_shown(attributes[name])} is not between {least} and {most}"
+
+
+def _choices(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
+    names = rules.get("at_least_one")
+    if names and not any(_at(attributes, name) for name in names):
+        yield "choice", _attribute(names[0]), f"one of {', '.join(names)} is needed"
+    for names in rules.get("at_most_one", ()):
+        if sum(bool(_at(attributes, name)) for name in names) > 1:
+            yield "choice", _attribute(names[0]), f"{' and '.join(names)} exclude each other"
     exclusive = {name.lower() for name in rules.get("one_dimension_of", ())}
     named = [name for name in attributes.get("dimensions") or () if str(name).lower() in exclusive]
     if len(named) > 1:
         yield "dimensions", _attribute("dimensions"), f"{' and '.join(named)} cannot be combined"
 
 
-def _counts(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) -> Iterator[Finding]:
-    for ids in limits.ids or ():
-        if ids.max is not None and len(_at(attributes, ids.path) or ()) > ids.max:
-            yield "ids", _attribute(ids.path), f"at most {ids.max} allowed"
-    for name, least in rules.get("min_items", {}).items():
-        if len(_at(attributes, name) or ()) < least:
-            yield "items", _attribute(name), f"at least {least} needed"
-    for name in rules.get("unique", ()):
-        values = [str(value).lower() for value in attributes.get(name) or ()]
-        if len(values) != len(set(values)):
-            yield "items", _attribute(name), "no duplicates allowed"
-
-
-def _choices(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
-    for rule, most in (("exactly_one", 1), ("at_least_one", 10**6)):
-        names = rules.get(rule)
-        if names and not 1 <= sum(bool(_at(attributes, name)) for name in names) <= most:
-            yield "choice", _attribute(names[0]), f"{rule.replace('_', ' ')} of {', '.join(names)} is needed"
-    for names in rules.get("at_most_one", ()):
-        if sum(_at(attributes, name) is not None for name in names) > 1:
-            yield "choice", _attribute(names[0]), f"{' and '.join(names)} exclude each other"
-
-
 def _times(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) -> Iterator[Finding]:
     now = datetime.now(timezone.utc)
     start, end = _moment(attributes.get("startDate")), _moment(attributes.get("endDate"))
-    for name in rules.get("whole_days", ()):
-        if len(str(attributes.get(name, ""))) > len("YYYY-MM-DD"):
-            yield "date", _attribute(name), f"{_shown(attributes[name])} is not of the form YYYY-MM-DD"
     if start and end and start > end:
         yield "order", _attribute("startDate"), "startDate is after endDate"
     elif start and end and limits.max_days and (end - start).days > limits.max_days:
         yield "timespan", _attribute("endDate"), f"more than {limits.max_days} days"
-    if (
-        start
-        and limits.lookback_days
-        and not rules.get("any_past")
-        and start < now - timedelta(days=limits.lookback_days, minutes=1)
-    ):
-        yield "timespan", _attribute("startDate"), f"more than {limits.lookback_days} days back"
+    lookback_days = None if rules.get("any_past") else limits.lookback_days
+    if start and lookback_days and start < now - timedelta(days=lookback_days, minutes=1):
+        yield "timespan", _attribute("startDate"), f"more than {lookback_days} days back"
     if start and start.date() < limits.not_before:
         yield "timespan", _attribute("startDate"), f"before {limits.not_before}"
     for name, hours in rules.get("past_hours", {}).items():

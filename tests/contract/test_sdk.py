@@ -98,7 +98,8 @@ class Sdk:
         wanted = copy.deepcopy({"data": {"type": row.resource_type or "Report", "attributes": attributes}})
         body = self._convert(wanted, types, ["body"], True, True, configuration=self.client.configuration)
         # The SDK has timestamps alone where Criteo's page wants days.
-        days = {name: ATTRIBUTES[row.id][name] for name in PROSE.get(row.create_path, {}).get("whole_days", ())}
+        prose = PROSE.get(row.create_path, {}).get("properties", {})
+        days = {name: ATTRIBUTES[row.id][name] for name, schema in prose.items() if schema.get("format") == "date"}
         raw = body.data.attributes._data_store
         python_names = {name: python_name for python_name, name in model.attribute_map.items()}
         for name, value in {**days, **changes}.items():
