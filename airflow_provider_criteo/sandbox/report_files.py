@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -105,7 +106,7 @@ def report_file(row: ReportType, family: Family, attributes: dict[str, Any], set
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a file is put together; where the head or the tail tells how many rows there are, ``_COUNT`` stands."""
+    """How a file is put together; where the tail or the head tells how many rows there are, ``_COUNT`` stands."""
 
     head: str
     rows: Sequence[bytes]
@@ -114,17 +115,16 @@ class _Layout:
 
 
 def _assembled(content_type: str, layout: _Layout, count: int, least_bytes: int | None) -> ReportFile:
-    separator, rows = layout.separator, layout.rows
-    block = b"".join(separator + row for row in rows)
+    separator = layout.separator
+    rows = [separator + row for row in layout.rows]
+    ends = [0, *accumulate(map(len, rows))]
     if least_bytes is not None:
-        blocks, rest = divmod(least_bytes, len(block))
-        ends = accumulate(len(separator) + len(row) for row in rows)
-        count = blocks * len(rows) + 1 + sum(end < rest + len(separator) for end in ends)
-    whole, rest = divmod(count, len(rows)) if rows else (0, 0)
-    middle = whole * len(block) + sum(len(separator) + len(row) for row in rows[:rest])
-    middle = max(0, middle - len(separator)) if count else 0
+        blocks, rest = divmod(least_bytes + len(separator), ends[-1])
+        count = blocks * len(rows) + bisect_left(ends, rest)
+    blocks, rest = divmod(count, len(rows)) if rows else (0, 0)
+    middle = max(0, blocks * ends[-1] + ends[rest] - len(separator))
     head, tail = (text.replace(_COUNT, str(count)).encode() for text in (layout.head, layout.tail))
-    return ReportFile(content_type, head, block, separator, middle, b"" if tail == b"\n" and not count else tail, count)
+    return ReportFile(content_type, head, b"".join(rows), separator, middle, tail, count)
 
 
 def _csv(family: Family, columns: Sequence[Column], records: Iterable[Sequence[Any]]) -> _Layout:
@@ -153,44 +153,31 @@ def _json(
     shape: str, columns: Sequence[Column], records: Iterable[Sequence[Any]], attributes: dict[str, Any]
 ) -> _Layout:
     names = [_dumped(column.name) for column in columns]
-    separator = b"\n" if shape in ("lines", "pretty") else b","
-    head, tail = _around(shape, columns, attributes)
-    write = _ROWS.get(shape, _array)
-    rows = [write(names, [_dumped(value) for value in record]).encode() for record in records]
-    return _Layout(head, rows, separator, tail)
-
-
-def _array(names: list[str], cells: list[str]) -> str:
-    return f"[{','.join(cells)}]"
-
-
-def _object(names: list[str], cells: list[str]) -> str:
-    return "{" + ",".join(f"{name}:{cell}" for name, cell in zip(names, cells, strict=True)) + "}"
-
-
-def _pretty(names: list[str], cells: list[str]) -> str:
-    return "{\n" + ",\n".join(f"    {name}: {cell}" for name, cell in zip(names, cells, strict=True)) + "\n}"
-
-
-_ROWS = {"array": _object, "lines": _object, "pretty": _pretty}
-
-
-def _around(shape: str, columns: Sequence[Column], attributes: dict[str, Any]) -> tuple[str, str]:
-    """What stands before and after the rows."""
-    names = _dumped([column.name for column in columns])
+    rows = [_row(shape, names, [_dumped(value) for value in record]).encode() for record in records]
+    all_names = _dumped([column.name for column in columns])
     described = _dumped([_described(column, attributes) for column in columns])
-    return {
+    head, tail = {
         "array": ("[", "]"),
-        "lines": ("", "\n"),
-        "pretty": ("", "\n"),
-        "metadata": ('{"data":[', '],"metadata":{"columns":' + names + f',"rows":{_COUNT}}}}}'),
+        "lines": ("", ""),
+        "pretty": ("", ""),
+        "metadata": ('{"data":[', '],"metadata":{"columns":' + all_names + f',"rows":{_COUNT}}}}}'),
         "wrapped": ('{"data":{"metadata":{"columns":' + described + f',"rows":{_COUNT}}},"data":[', "]}}"),
         "resource": (
-            '{"data":{"type":"ProductReportData","attributes":{"columns":' + names + ',"data":[',
+            '{"data":{"type":"ProductReportData","attributes":{"columns":' + all_names + ',"data":[',
             f'],"rows":{_COUNT}}}}},"errors":[],"warnings":[]}}',
         ),
-        "columns": ('{"columns":' + names + ',"data":[', f'],"rows":{_COUNT}}}'),
+        "columns": ('{"columns":' + all_names + ',"data":[', f'],"rows":{_COUNT}}}'),
     }[shape]
+    return _Layout(head, rows, b"," if head else b"", tail)
+
+
+def _row(shape: str, names: list[str], cells: list[str]) -> str:
+    if shape == "pretty":
+        return "{\n" + ",\n".join(f"    {name}: {cell}" for name, cell in zip(names, cells, strict=True)) + "\n}\n"
+    if shape in ("array", "lines"):
+        row = "{" + ",".join(f"{name}:{cell}" for name, cell in zip(names, cells, strict=True)) + "}"
+        return f"{row}\n" if shape == "lines" else row
+    return f"[{','.join(cells)}]"
 
 
 def _described(column: Column, attributes: dict[str, Any]) -> dict[str, Any]:
