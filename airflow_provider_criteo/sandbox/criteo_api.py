@@ -81,9 +81,7 @@ class CriteoApi:
         try:
             body = json.loads(call.body)
         except (ValueError, RecursionError):
-            raise Refusal(
-                400, problem("json-serialization-error", "JSON error", detail="the body is no JSON")
-            ) from None
+            raise refusal(400, "json-serialization-error", "the body is no JSON") from None
         if isinstance(body, dict) and isinstance(body.get("data"), dict):
             call.attributes = body["data"].get("attributes")
         found = problems_of(row, call.version, body, call.path)
@@ -119,12 +117,7 @@ class CriteoApi:
     def _download(call: Call, job: Job, settings: Settings) -> Reply:
         job.downloads += 1
         if job.state in (JobState.PENDING, JobState.UNKNOWN):
-            raise Refusal(
-                400,
-                problem(
-                    job.family.code("not-ready"), "The report is not ready", detail="try again when its status says so"
-                ),
-            )
+            raise refusal(400, job.family.code("not-ready"), "try again when its status says so")
         if job.has_failed:
             raise _gone(*_end(job, settings))
         return _file_reply(call, job, settings)
@@ -143,7 +136,7 @@ def _end(job: Job, settings: Settings) -> tuple[int, str]:
 
 def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None = None) -> Refusal:
     type_ = "authorization" if status == 403 else "validation"
-    return Refusal(status, problem(code, code.replace("-", " ").capitalize(), type_, detail=detail), *more)
+    return Refusal(status, problem(code, type_, detail=detail), *more)
 
 
 def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:

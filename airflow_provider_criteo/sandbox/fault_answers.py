@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from airflow_provider_criteo.sandbox.faults import ALL_CALLS, DOWNLOAD, JSON_CALLS, REPORT_CALLS, Play, fault
 from airflow_provider_criteo.sandbox.oauth import oauth_error
-from airflow_provider_criteo.sandbox.replies import STATUS_PROBLEMS, UNUSUAL, Reply, envelope, problem
+from airflow_provider_criteo.sandbox.replies import STATUS_PROBLEMS, Reply, envelope, problem
 
 _HTML = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>Gateway</h1></body></html>"
 _OAUTH_CODES = {
@@ -21,16 +21,18 @@ _OAUTH_CODES = {
 
 def status_reply(play: Play, status: int, headers: dict[str, str] | None = None) -> Reply:
     """An error answer: RFC 6749's for the token call, Criteo's envelope for the others."""
-    type_, code, title = STATUS_PROBLEMS.get(status, UNUSUAL)
-    code, title = play.param("code", code), play.param("title", title)
+    type_, code = STATUS_PROBLEMS.get(status, ("unknown", "unknown-error"))
+    told = problem(
+        play.param("code", code),
+        play.param("type", type_),
+        title=play.param("title", None),
+        detail=play.param("detail", None),
+    )
     headers = {**(headers or {}), **play.param("headers", {})}
     if play.call.kind == "token":
         error = play.param("code", _OAUTH_CODES.get(status, "server_error"))
-        return oauth_error(status, error, str(title), **headers)
-    problems = play.param(
-        "problems", [problem(code, title, play.param("type", type_), detail=play.param("detail", None))]
-    )
-    return Reply.json(status, envelope(None, problems), headers)
+        return oauth_error(status, error, str(told["title"]), **headers)
+    return Reply.json(status, envelope(None, play.param("problems", [told])), headers)
 
 
 def answer(
@@ -80,13 +82,18 @@ def with_code(play: Play, code: str) -> Play:
     return play
 
 
-def _refuse_token(play: Play, code: str) -> Reply:
-    play.tokens.revoke(code, play.call.headers["authorization"].partition(" ")[2])
-    return status_reply(with_code(play, code), 401)
+def token_fault(name: str, description: str, code: str) -> None:
+    """Register a fault by which the token of a call ends."""
+
+    def refuse(play: Play) -> Reply:
+        play.tokens.revoke(code, play.call.headers["authorization"].partition(" ")[2])
+        return status_reply(with_code(play, code), 401)
+
+    answer(name, f"the token of this call has just {description}", REPORT_CALLS, refuse)
 
 
 def _problem_200(play: Play) -> Reply:
-    told = problem(play.param("code", "internal-error"), play.param("title", "Internal error"))
+    told = problem(play.param("code", "internal-error"), title=play.param("title", None))
     return Reply.json(200, envelope(None, [told]))
 
 
@@ -119,15 +126,5 @@ answer(
     acts=True,
 )
 answer("problem-200", "HTTP 200 with a problem as JSON instead of the file (code, title)", DOWNLOAD, _problem_200)
-answer(
-    "token-expired",
-    "the token of this call has just expired",
-    REPORT_CALLS,
-    lambda play: _refuse_token(play, "authorization-token-expired"),
-)
-answer(
-    "token-revoked",
-    "the token of this call has just been revoked",
-    REPORT_CALLS,
-    lambda play: _refuse_token(play, "authorization-token-invalid"),
-)
+token_fault("token-expired", "expired", "authorization-token-expired")
+token_fault("token-revoked", "been revoked", "authorization-token-invalid")

@@ -44,14 +44,14 @@ class Reply:
 
 def problem(
     code: str,
-    title: str,
     type: str = "validation",
     *,
+    title: str | None = None,
     detail: str | None = None,
     source: Mapping[str, str] | None = None,
     instance: str | None = None,
 ) -> dict[str, Any]:
-    """A CommonProblem with every field."""
+    """A CommonProblem with every field; its title is the code in words where none is given."""
     trace_id = secrets.token_hex(16)
     return {
         "traceId": trace_id,
@@ -59,7 +59,7 @@ def problem(
         "type": type,
         "code": code,
         "instance": instance,
-        "title": title,
+        "title": code.replace("-", " ").capitalize() if title is None else title,
         "detail": detail,
         "source": dict(source or {}),
         "stackTrace": None,
@@ -85,32 +85,28 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of the sandbox
         self.reply = Reply(status) if status == 204 else Reply.json(status, envelope(None, problems), headers)
 
 
-STATUS_PROBLEMS: dict[int, tuple[str, str, str]] = {
-    400: ("validation", "invalid", "Bad request"),
-    401: ("authentication", "authorization-token-invalid", "The authorization header is invalid"),
-    403: ("authorization", "insufficient-accountpermissions", "Insufficient permissions"),
-    404: ("validation", "not-found", "Not found"),
-    405: ("validation", "method-not-allowed", "Method not allowed"),
-    408: ("availability", "timeout", "The request took too long"),
-    409: ("validation", "conflict", "Conflict"),
-    410: ("deprecation", "endpoint-deprecated", "This version of the API is no longer supported"),
-    413: ("validation", "request-too-large", "The request is too large"),
-    415: ("validation", "unsupported-media-type", "The media type is not supported"),
-    422: ("validation", "unprocessable", "Unprocessable content"),
-    429: ("quota", "too-many-requests", "Too many requests"),
-    500: ("unknown", "internal-error", "Internal error"),
-    502: ("availability", "bad-gateway", "Bad gateway"),
-    503: ("availability", "service-unavailable", "Service unavailable"),
-    504: ("availability", "gateway-timeout", "Gateway timeout"),
+STATUS_PROBLEMS: dict[int, tuple[str, str]] = {
+    400: ("validation", "invalid"),
+    401: ("authentication", "authorization-token-invalid"),
+    403: ("authorization", "insufficient-accountpermissions"),
+    404: ("validation", "not-found"),
+    405: ("validation", "method-not-allowed"),
+    408: ("availability", "timeout"),
+    409: ("validation", "conflict"),
+    410: ("deprecation", "endpoint-deprecated"),
+    413: ("validation", "request-too-large"),
+    415: ("validation", "unsupported-media-type"),
+    422: ("validation", "unprocessable"),
+    429: ("quota", "too-many-requests"),
+    500: ("unknown", "internal-error"),
+    502: ("availability", "bad-gateway"),
+    503: ("availability", "service-unavailable"),
+    504: ("availability", "gateway-timeout"),
 }
-"""Type, code and title of the problem that goes with an HTTP status; the codes that Criteo documents where it does."""
-
-
-UNUSUAL = ("unknown", "unknown-error", "Unknown error")
-"""The same for every other status."""
+"""Type and code of the problem that goes with an HTTP status; the codes that Criteo documents where it does."""
 
 
 def refusal(status: int, code: str | None = None, detail: str | None = None, **headers: str) -> Refusal:
     """The refusal that goes with an HTTP status."""
-    type_, usual, title = STATUS_PROBLEMS[status]
-    return Refusal(status, problem(code or usual, title, type_, detail=detail), headers=headers)
+    type_, usual = STATUS_PROBLEMS[status]
+    return Refusal(status, problem(code or usual, type_, detail=detail), headers=headers)

@@ -34,26 +34,12 @@ def problems_of(row: ReportType, version: str, body: Any, instance: str) -> list
     return [
         problem(
             codes[kind],
-            _TITLES.get(kind, "Invalid value"),
             detail=f"{path}: {what}",
             source={path.rpartition(".")[2]: path},
             instance=instance,
         )
         for kind, path, what in _findings(row, version, body)
     ]
-
-
-_TITLES = {
-    "json": "JSON error",
-    "required": "Required field",
-    "unknown": "Unknown field",
-    "date": "Invalid date format",
-    "order": "Start date after end date",
-    "timespan": "Invalid time span",
-    "ids": "Too many ids",
-    "items": "Invalid number of items",
-    "dimensions": "Invalid combination of dimensions",
-}
 
 
 def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:

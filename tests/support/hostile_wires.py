@@ -91,7 +91,7 @@ def _problem_of_type(type_: str, status: int) -> None:
         f"{type_}-{status}",
         f"HTTP {status} whose problem is of the type {type_}",
         REPORT_CALLS,
-        lambda play: Reply.json(status, envelope(None, [problem("odd", "Odd", type_, detail=WORDS)])),
+        lambda play: Reply.json(status, envelope(None, [problem("odd", type_, detail=WORDS)])),
     )
 
 
@@ -233,8 +233,8 @@ def _ids_are(new: Any) -> Change:
 
 
 def _errors_on_200(play: Play, value: dict[str, Any]) -> None:
-    usual = {"code": "internal-error", "title": "Internal error", "type": "unknown"}
-    value["errors"] = [problem(*(play.param(name, default) for name, default in usual.items()))]
+    code, type_ = play.param("code", "internal-error"), play.param("type", "unknown")
+    value["errors"] = [problem(code, type_, title=play.param("title", None))]
 
 
 changed(
@@ -268,7 +268,7 @@ changed(
     "5000 problems (count)",
     lambda play, value: {
         **value,
-        "errors": [problem(f"invalid-{n}", f"Problem {n}", detail="x" * 100) for n in range(play.param("count", 5000))],
+        "errors": [problem(f"invalid-{n}", detail="x" * 100) for n in range(play.param("count", 5000))],
     },
 )
 changed(
