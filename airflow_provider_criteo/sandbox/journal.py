@@ -12,6 +12,7 @@ from airflow_provider_criteo.sandbox.oauth import fingerprint
 from airflow_provider_criteo.sandbox.routes import Call
 
 _KEPT = 200_000
+_TOLD = ("method", "path", "version", "report_type", "report_id", "account_id")
 _SECRET_HEADERS = ("cookie", "proxy-authorization")
 
 
@@ -27,26 +28,21 @@ class Journal:
 
     def begin(self, call: Call) -> dict[str, Any]:
         """A record for a call that has just come in; its status is None until there is an answer."""
-        record: dict[str, Any] = {
+        headers = {name: value for name, value in call.headers.items() if name not in _SECRET_HEADERS}
+        token = None
+        if "authorization" in headers:
+            scheme, _, secret = headers["authorization"].partition(" ")
+            token = fingerprint(secret)
+            headers["authorization"] = f"{scheme} {token}"
+        record = {
             "time": time.time(),
-            "method": call.method,
-            "path": call.path,
             "call": call.kind,
-            "version": call.version,
-            "report_type": call.report_type,
-            "report_id": call.report_id,
-            "account_id": call.account_id,
+            **{name: getattr(call, name) for name in _TOLD},
             "status": None,
             "fault": None,
-            "token": None,
-            "headers": {
-                name: _redacted(value) if name == "authorization" else value
-                for name, value in call.headers.items()
-                if name not in _SECRET_HEADERS
-            },
+            "token": token,
+            "headers": headers,
         }
-        if "authorization" in call.headers:
-            record["token"] = fingerprint(call.headers["authorization"].partition(" ")[2])
         self.records.append(record)
         return record
 
@@ -71,8 +67,3 @@ class Journal:
         """Close the file."""
         if self._file:
             self._file.close()
-
-
-def _redacted(authorization: str) -> str:
-    scheme, _, token = authorization.partition(" ")
-    return f"{scheme} {fingerprint(token)}"
