@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"--{name.replace('_', '-')}", type=_value, default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
     given = parser.parse_args(arguments)
-    settings = {name: getattr(given, name) for name in SETTINGS if hasattr(given, name)}
-    _or_usage(parser, lambda: changed(Settings(), settings))
-    listening = _or_usage(parser, lambda: bound(given.host, given.port))
+    changes = {name: getattr(given, name) for name in SETTINGS if hasattr(given, name)}
+    try:
+        settings = changed(Settings(), changes)
+        listening = bound(given.host, given.port)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     client_id, secret = given.client_id, given.client_secret
-    sandbox = SandboxApp(client_id, secret, changed(Settings(), settings), given.journal)
+    sandbox = SandboxApp(client_id, secret, settings, given.journal)
     url = address_of(listening)
     print(f"Criteo sandbox   {url}")
     print(f"client id        {client_id}")
@@ -49,13 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"export AIRFLOW_CONN_CRITEO_DEFAULT={shlex.quote(connection_json(url, client_id, secret))}", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn_server(sandbox).run(sockets=[listening])
-
-
-def _or_usage(parser: argparse.ArgumentParser, make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
 
 
 def _value(text: str) -> Any:

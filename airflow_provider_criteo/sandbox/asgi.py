@@ -28,7 +28,7 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         wire = Wire(scope, receive, send)
-        if not is_loopback_name(wire.headers.get("host", "")):
+        if not _is_loopback_name(wire.headers.get("host", "")):
             # Not even its path matters: https://en.wikipedia.org/wiki/DNS_rebinding
             await wire.send(Reply.json(421, {"error": "the sandbox answers localhost, 127.0.0.1 and [::1] alone"}))
         elif wire.path == "/openapi.json":
@@ -51,12 +51,15 @@ def _openapi() -> dict[str, Any]:
     }
 
 
-def is_loopback_name(host: str) -> bool:
+def _is_loopback_name(host: str) -> bool:
     """Whether a Host header means this machine: localhost, a name below it, 127.0.0.0/8, [::1]; with any port."""
     name = re.sub(r":\d*$", "", host.strip().lower()).rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    return name.endswith(".localhost") or is_loopback(name[1:-1] if name.startswith("[") else name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is localhost, or an address of this machine's alone."""
     try:
-        return ipaddress.ip_address(name[1:-1] if name.startswith("[") else name).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import secrets
 import socket
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET, SandboxApp
-from airflow_provider_criteo.sandbox.asgi import AsgiApp
+from airflow_provider_criteo.sandbox.asgi import AsgiApp, is_loopback
 from airflow_provider_criteo.sandbox.controls import SandboxControl
 from airflow_provider_criteo.sandbox.routes import CALLS
 from airflow_provider_criteo.sandbox.settings import Settings, changed
@@ -49,17 +49,13 @@ def bound(host: str, port: int) -> socket.socket:
 
     :raises ValueError: the host is not a loopback address.
     """
-    try:
-        address = ipaddress.ip_address(LOOPBACK if host == "localhost" else host)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
+    if not is_loopback(host):
         raise ValueError(f"host={host!r}: the sandbox serves this machine alone; valid: 127.0.0.1, ::1, localhost")
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY on sockets of this protocol alone; without it each answer takes 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((str(address), port))
+    listening.bind((host, port))
     listening.listen(2048)
     return listening
 
@@ -127,11 +123,9 @@ class Sandbox(SandboxControl):
         self.refresh_token = self._app.refresh_token
         self._socket = bound(host, port)
         self._server = uvicorn_server(self._app)
-        self._thread = threading.Thread(target=self._run, name="criteo-sandbox", daemon=True)
+        serve = partial(self._server.run, sockets=[self._socket])
+        self._thread = threading.Thread(target=serve, name="criteo-sandbox", daemon=True)
         super().__init__(address_of(self._socket))
-
-    def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
 
     def start(self) -> Sandbox:
         """Serve.
