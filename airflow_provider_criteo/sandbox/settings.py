@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import field, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(strict=True)
@@ -41,7 +41,7 @@ class JobSettings:
     :param retention_seconds: how long the file stays after the end; None for the documented time.
     """
 
-    pending_seconds: float | tuple[float, float] = 1.0
+    pending_seconds: float | Annotated[tuple[float, float], Field(strict=False)] = 1.0
     outcome: str = "Done"
     pending_word: str | None = None
     message: str | None = None
@@ -129,11 +129,6 @@ def changed(settings: Settings, changes: dict[str, Any], allowed: tuple[str, ...
     for name in changes:
         if name not in allowed:
             raise ValueError(f"{name!r} is not a setting; valid: {', '.join(allowed)}")
-    # JSON has no tuples.
-    changes = {
-        name: tuple(value) if name == "pending_seconds" and isinstance(value, list) else value
-        for name, value in changes.items()
-    }
     try:
         return replace(settings, **changes)
     except ValidationError as error:
