@@ -11,14 +11,6 @@ from airflow_provider_criteo.sandbox.replies import Reply
 from airflow_provider_criteo.sandbox.wire import pieces
 
 
-async def _reset(play: Play) -> None:
-    await play.wire.reset()
-
-
-async def _close(play: Play) -> None:
-    await play.wire.close()
-
-
 async def _delay(play: Play) -> Reply:
     await asyncio.sleep(float(play.param("seconds", 1.0)))
     return play.acted or play.act()
@@ -28,8 +20,10 @@ for _when, _acts, _effect in (
     ("before", False, "the call has no effect"),
     ("after", True, "the call has taken effect"),
 ):
-    fault(f"reset-{_when}", f"a TCP reset; {_effect}", acts=_acts)(_reset)
-    fault(f"close-{_when}", f"the connection closes without an answer; {_effect}", acts=_acts)(_close)
+    fault(f"reset-{_when}", f"a TCP reset; {_effect}", acts=_acts)(lambda play: play.wire.reset())
+    fault(f"close-{_when}", f"the connection closes without an answer; {_effect}", acts=_acts)(
+        lambda play: play.wire.close()
+    )
 fault("delay-before", "a pause before the call takes effect (seconds)")(_delay)
 fault("delay-after", "a pause after the call has taken effect (seconds)", acts=True)(_delay)
 

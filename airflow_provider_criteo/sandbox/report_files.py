@@ -71,19 +71,18 @@ class ReportFile:
         """Its bytes, up to ``end``, in large pieces; whole pieces are one and the same object."""
         left = self.size if end is None else end
         for piece in self._pieces():
-            yield piece if len(piece) <= left else piece[:left]
+            yield piece[:left]
             left -= len(piece)
             if left <= 0:
                 return
 
     def _pieces(self) -> Iterator[bytes]:
         yield self.head
-        done = 0
-        while done < self.middle:
-            offset = (done + len(self.separator)) % len(self._unit)
-            length = min(len(self._unit) - offset, self.middle - done)
-            yield self._unit if length == len(self._unit) else self._unit[offset : offset + length]
-            done += length
+        offset, left = len(self.separator), self.middle
+        while left:
+            piece = self._unit[offset : offset + left]
+            yield piece
+            offset, left = 0, left - len(piece)
         yield self.tail
 
 

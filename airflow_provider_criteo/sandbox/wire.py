@@ -72,9 +72,6 @@ class Wire:
             headers["content-length"] = str(reply.length)
         raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        if reply.file is None and not reply.gzip:
-            await self._send({"type": "http.response.body", "body": reply.body})
-            return
         for chunk in gzipped(pieces(reply)) if reply.gzip else pieces(reply):
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
@@ -82,8 +79,7 @@ class Wire:
     async def head(self, reply: Reply, **headers: str) -> None:
         """Write a status line and headers as they are given, right or wrong."""
         self._answering(reply.status)
-        phrase = next((status.phrase for status in HTTPStatus if status == reply.status), "Unknown")
-        lines = [f"HTTP/1.1 {reply.status} {phrase}"]
+        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
         given = {**reply.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         lines += [f"{name}: {value}" for name, value in given.items()]
         await self.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
