@@ -77,6 +77,7 @@ _RETAIL_MEDIA = ReportType(
 _FILTERED = replace(
     _RETAIL_MEDIA,
     versions=(CURRENT_VERSION, NEXT_VERSION),
+    formats=_COMPACT_FIRST,
     notes="One of accountIds, campaignIds, lineItemIds in filters.",
 )
 _SUPPLY_SIDE = replace(

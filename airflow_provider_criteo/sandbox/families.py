@@ -62,7 +62,6 @@ class Family:
     :param csv_header_quoted: the names in the first line stand in quotes.
     :param csv_quoted: a pattern of the columns whose values stand in quotes.
     :param json_content_type: of JSON files.
-    :param default_format: of files, where the attributes name none.
     :param retention: seconds a file stays.
     :param codes: of validation problems, by what is wrong.
     :param denied: code for an account that may not be read.
@@ -87,7 +86,6 @@ class Family:
     csv_header_quoted: bool = False
     csv_quoted: str = ""
     json_content_type: str = "application/json"
-    default_format: str = "csv"
     retention: float = 4 * HOUR
     codes: Mapping[str, str] = field(default_factory=lambda: _codes(**_USUAL_CODES))
     denied: str = "insufficient-advertiser-permissions"
@@ -113,14 +111,13 @@ class Family:
 
 
 _MARKETPLACE = Family("/stats/", decimals=(11, 14))
-_REPORT = Family("", noun="report", lost=404, expired=410, failed=410, retention=DAY, default_format="json")
+_REPORT = Family("", noun="report", lost=404, expired=410, failed=410, retention=DAY)
 _RETAIL_MEDIA = replace(
     _REPORT,
     path="/retail-media/",
     lost=410,
     json_shape="array",
     csv_header_quoted=True,
-    default_format="json-compact",
     retention=72 * HOUR,
     codes=_codes(**{**_USUAL_CODES, "ids": "exceeded-ids-cap"}),
     denied="forbidden",
@@ -136,7 +133,6 @@ _INSIGHT = replace(
     status_gone=True,
     retention=7 * DAY,
     codes=_codes(**{**_USUAL_CODES, "required": "attribute-required"}),
-    dimensions=("date", "brandId", "brandName"),
 )
 _CATALOG = replace(
     _RETAIL_MEDIA,
@@ -148,7 +144,6 @@ _CATALOG = replace(
     failed=400,
     json_shape="pretty",
     json_content_type="application/x-json-stream",
-    default_format="json-newline",
     codes=_codes(**_USUAL_CODES),
     columns="(?!seller).*",
     decimals=(2, 2),
@@ -191,7 +186,6 @@ FAMILIES = (
         path="/retail-media/billing/",
         lost=404,
         csv_content_type="application/csv",
-        default_format="json",
         retention=DAY,
         codes=_codes("model-validation-error"),
         columns="(?!(Account|Balance|Campaign)Id|Origin).*",
@@ -205,7 +199,6 @@ FAMILIES = (
     replace(
         _RETAIL_MEDIA,
         path="/retail-media/reports/(fillrate|unfilled-placements|revenue)",
-        default_format="json",
         bare_ids="retailerId",
     ),
     replace(_RETAIL_MEDIA, path="/retail-media/reports/line-items", dimensions=("date", "lineItemId", "lineItemName")),

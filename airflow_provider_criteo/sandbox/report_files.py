@@ -88,7 +88,7 @@ class ReportFile:
 
 def report_file(row: ReportType, family: Family, attributes: dict[str, Any], settings: Settings) -> ReportFile:
     """The file of a job, from the attributes of its request."""
-    format_ = str(attributes.get(row.format_attribute or "") or family.default_format).lower()
+    format_ = str(attributes.get(row.format_attribute or "") or row.formats[0]).lower()
     rows = Rows(row, family, attributes, settings.row_cap)
     count = rows.count if settings.file_rows is None else settings.file_rows
     different = _DIFFERENT_ROWS if settings.file_bytes is not None else min(count, max(_DIFFERENT_ROWS, rows.count))
