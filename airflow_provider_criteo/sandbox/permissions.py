@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_criteo.api.specification import operation
 from airflow_provider_criteo.sandbox.families import family_of
 from airflow_provider_criteo.sandbox.replies import Reply, envelope, refusal
+from airflow_provider_criteo.sandbox.report_rows import ids_in
 from airflow_provider_criteo.sandbox.routes import Call
 from airflow_provider_criteo.sandbox.settings import Settings
 
@@ -19,29 +20,20 @@ def check_scopes(call: Call, settings: Settings) -> None:
         raise refusal(403, "insufficient-permissions", "no account user has consented to this application")
     if settings.scopes is None:
         return
-    found = operation(call.method.lower(), call.template, call.version or "")
+    found = operation(call.method.lower(), call.template, call.version)
     needed = found[1]["security"][0]["oauth"] if found and found[1].get("security") else [call.rows[0].scope]
     if not set(needed) & set(settings.scopes):
         raise refusal(403, "insufficient-scope", f"the application lacks the scope {needed[0]}")
 
 
 def check_accounts(call: Call, settings: Settings) -> None:
-    advertisers = _asked(call.attributes, "advertiserIds", "advertiserId")
-    accounts = _asked(call.attributes, "accountIds", "supplyAccountIds", "accountId")
+    advertisers = ids_in(call.attributes, "advertiserIds", "advertiserId")
+    accounts = ids_in(call.attributes, "accountIds", "supplyAccountIds", "accountId")
     accounts += [call.account_id] if call.account_id else []
     for ids, allowed in ((advertisers, settings.advertiser_ids), (accounts, settings.account_ids)):
         denied = [id_ for id_ in ids if allowed is not None and id_ not in allowed]
         if denied:
             raise refusal(403, family_of(call.rows[0]).denied, f"no permission for {', '.join(denied)}")
-
-
-def _asked(attributes: dict[str, Any], *names: str) -> list[str]:
-    """The ids that attributes of these names hold, in the filters or not."""
-    filters = attributes.get("filters")
-    values = [
-        source.get(name) for source in (attributes, filters if isinstance(filters, dict) else {}) for name in names
-    ]
-    return [str(id_) for value in values if value for id_ in (value if isinstance(value, list) else [value])]
 
 
 def list_accounts(call: Call, settings: Settings) -> Reply:
@@ -64,13 +56,7 @@ def _advertisers(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _accounts(settings: Settings) -> list[dict[str, Any]]:
-    usual = {
-        "type": "demand",
-        "subtype": "brand",
-        "countries": ["FR"],
-        "currency": "EUR",
-        "timeZone": "Europe/Paris",
-    }
+    usual = {"type": "demand", "subtype": "brand", "countries": ["FR"], "currency": "EUR", "timeZone": "Europe/Paris"}
     names = {id_: f"Account {id_}" for id_ in _visible(settings.account_ids, ["100", "200"], settings)}
     return [
         {"id": id_, "type": "RetailMediaAccount", "attributes": {**usual, "name": name, "parentAccountLabel": name}}

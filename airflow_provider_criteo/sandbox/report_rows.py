@@ -20,6 +20,7 @@ from zlib import crc32
 
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.attributes import names_in
+from airflow_provider_criteo.api.dates import named_date
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
@@ -200,16 +201,10 @@ class Rows:
 
 def _range(attributes: dict[str, Any]) -> tuple[date, int]:
     """The first of the days asked for, and how many they are; whatever the time of day."""
-
-    def parsed(value: Any, default: date) -> date:
-        try:
-            return date.fromisoformat(str(value)[:10])
-        except ValueError:
-            return default
-
-    end = parsed(attributes.get("endDate"), datetime.now(timezone.utc).date())
-    start = parsed(attributes.get("startDate"), end)
-    return start, min(_MOST_DAYS, max(1, (end - start).days + 1))
+    end = named_date(attributes.get("endDate")) or datetime.now(timezone.utc)
+    start = named_date(attributes.get("startDate")) or end
+    first, last = (date(moment.year, moment.month, moment.day) for moment in (start, end))
+    return first, min(_MOST_DAYS, max(1, (last - first).days + 1))
 
 
 def _days(periods: Sequence[str], start: date, count: int) -> Iterable[date]:
@@ -234,18 +229,20 @@ def _first_of(period: str, day: date) -> date:
 
 def _asked(stem: str, row: ReportType, attributes: dict[str, Any]) -> list[str]:
     """The ids that the request names for a column."""
-    filters = attributes.get("filters")
     stem = stem.replace("External", "")
-    keys = [f"{stem}s", stem, f"{stem}Filter"]
+    names = [f"{stem}s", stem, f"{stem}Filter"]
     if stem == {"campaigns": "campaignId", "line-items": "lineItemId"}.get(row.create_path.rpartition("/")[2]):
-        keys += ["ids", "id"]
-    for source in (attributes, filters if isinstance(filters, dict) else {}):
-        for key in keys:
-            value = source.get(key)
-            ids = [str(id_) for id_ in (value if isinstance(value, list) else [value]) if isinstance(id_, (str, int))]
-            if ids:
-                return list(dict.fromkeys(ids))
-    return []
+        names += ["ids", "id"]
+    return ids_in(attributes, *names)
+
+
+def ids_in(attributes: dict[str, Any], *names: str) -> list[str]:
+    """The ids that attributes of these names hold, in the filters or not."""
+    filters = attributes.get("filters")
+    sources = (attributes, filters if isinstance(filters, dict) else {})
+    values = [source.get(name) for source in sources for name in names]
+    ids = [id_ for value in values for id_ in (value if isinstance(value, list) else [value])]
+    return list(dict.fromkeys(str(id_) for id_ in ids if isinstance(id_, (str, int))))
 
 
 def _dimension(column: Column, place: Place, family: Family) -> Any:
