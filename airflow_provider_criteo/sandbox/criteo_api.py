@@ -74,7 +74,6 @@ class CriteoApi:
 
     def _create(self, call: Call, settings: Settings) -> Reply:
         assert call.grant is not None
-        assert call.version is not None
         row = call.rows[0]
         if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise refusal(415, detail="Content-Type must be application/json")
@@ -107,9 +106,8 @@ class CriteoApi:
         job.polls += 1
         if job.has_failed and job.family.status_gone:
             raise _gone(*_end(job, settings), *(job.settings.problems or ()), detail=job.settings.message)
-        if job.state is JobState.EXPIRED and settings.expired_status not in (None, 200):
+        if job.state is JobState.EXPIRED and settings.expired_status:
             raise _gone(*_end(job, settings))
-        assert call.version is not None
         model = reply_model("get", job.row.status_path, call.version)
         return Reply.json(200, job.describe(model))
 
@@ -129,8 +127,7 @@ def _end(job: Job, settings: Settings) -> tuple[int, str]:
     if job.state is JobState.EXPIRED:
         # The Marketing Solutions exports that have no code of their own for it say that there is none.
         usual = "not-found" if family.noun == "export" else "expired"
-        status = family.expired if settings.expired_status in (None, 200) else settings.expired_status
-        return status or family.expired, family.expired_code or family.code(usual)
+        return settings.expired_status or family.expired, family.expired_code or family.code(usual)
     return family.failed, family.code("invalidated" if job.settings.outcome.lower() == "invalidated" else "failed")
 
 

@@ -203,7 +203,6 @@ class Jobs:
         wait = settings.pending_seconds
         seconds = self._random.uniform(*wait) if isinstance(wait, tuple) else wait
         ready_at = now if settings.done_at_creation else now + seconds
-        assert call.version is not None
         job = Job(family_of(row).new_id(), row, call.version, call.account_id, call.attributes, settings, now, ready_at)
         self._jobs[job.id] = job
         return job

@@ -41,7 +41,7 @@ class Call:
     path: str
     template: str = ""
     rows: tuple[ReportType, ...] = ()
-    version: str | None = None
+    version: str = ""
     report_id: str | None = None
     account_id: str | None = None
     query: Mapping[str, list[str]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def find(method: str, path: str) -> Call:
     """The call that a request is."""
     if path == TOKEN_PATH:
         return Call("token", method, path)
-    call = Call("other", method, path, version=path.split("/")[1] if "/" in path else None)
+    call = Call("other", method, path, version=path.split("/")[1] if "/" in path else "")
     for routed_method, kind, template, row in _routes():
         found = _pattern(template).fullmatch(path)
         if found is None:

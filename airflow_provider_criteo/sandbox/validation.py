@@ -43,9 +43,7 @@ def problems_of(row: ReportType, version: str, body: Any, instance: str) -> list
 
 
 def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
-    if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
-        return [("json", "data", "an object is required")]
-    attributes = body["data"].get("attributes")
+    attributes = _at(body, "data.attributes")
     if not isinstance(attributes, dict):
         return [("json", "data.attributes", "an object is required")]
     schema = request_schema(row.create_path, version) or {}
@@ -164,8 +162,7 @@ def _moment(value: Any) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _at(attributes: dict[str, Any], path: str) -> Any:
-    value: Any = attributes
+def _at(value: Any, path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
