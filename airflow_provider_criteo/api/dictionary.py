@@ -55,6 +55,7 @@ def is_camel_case(report_type: str) -> bool:
     return report_type in data.read("columns")["camel_case"]
 
 
+@cache
 def additivity(name: str) -> str | None:
     """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
     known: dict[str, str] = data.read("columns")["additivity"]

@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import Family
 from airflow_provider_criteo.sandbox.report_rows import Column, Rows
@@ -186,7 +187,7 @@ def _described(column: Column, attributes: dict[str, Any]) -> dict[str, Any]:
         return {"name": column.name, "type": "String", "role": "Interval", "timezone": zone}
     if not column.is_metric:
         return {"name": column.name, "type": "String", "role": "Dimension"}
-    if column.type == "float64" and column.additivity != "ratio":
+    if column.type == "float64" and dictionary.additivity(column.name) != "ratio":
         currency = attributes.get("currency") or "EUR"
         return {"name": column.name, "type": "Money", "role": "Metric", "currency": currency}
     return {"name": column.name, "type": "Number", "role": "Metric"}

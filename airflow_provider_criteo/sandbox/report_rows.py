@@ -90,11 +90,6 @@ class Column:
         """Whether it has an id."""
         return self.stem.endswith("Id") or self.stem in ("id", "gtin", "mpn")
 
-    @cached_property
-    def additivity(self) -> str | None:
-        """Whether it adds up."""
-        return dictionary.additivity(self.name)
-
 
 def report_columns(row: ReportType, family: Family, attributes: dict[str, Any]) -> list[Column]:
     """The columns of a request's file, in Criteo's order and case."""
@@ -264,9 +259,7 @@ def _dimension(column: Column, place: Place, family: Family) -> Any:
         return (date(2026, 1, 1) + timedelta(days=number % 365)).isoformat()
     if column.type.startswith("timestamp"):
         return f"2026-{number % 12 + 1:02}-06T02:23:{number % 60:02}Z" if number % 4 else None
-    if column.stem.lower() in _WORDS:
-        return _WORDS[column.stem.lower()]
-    text = _TEXTS[number % len(_TEXTS)]
+    text = _WORDS.get(column.stem.lower(), _TEXTS[number % len(_TEXTS)])
     word = column.stem.removesuffix("Name")
     return text and text.format(word=f"{word[0].upper()}{word[1:]}", n=place.known_as(column.stem))
 
@@ -285,7 +278,7 @@ def _id(column: Column, place: Place, family: Family) -> str | int:
 def _metric(column: Column, key: str, family: Family) -> Any:
     seed = f"{column.stem}{key}".encode()
     number = crc32(seed) << 32 | crc32(seed[::-1])
-    if column.additivity == "ratio":
+    if dictionary.additivity(column.name) == "ratio":
         return Decimal(number % 10_000).scaleb(-4) if number % 6 else None
     if column.stem.lower() not in _NEVER_NULL and number % 29 == 0:
         return None
