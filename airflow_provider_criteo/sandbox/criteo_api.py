@@ -95,8 +95,7 @@ class CriteoApi:
 
     def _job(self, call: Call, settings: Settings) -> Job:
         job = self.jobs.get(call.report_id or "")
-        here = {row.status_path if call.kind == "status" else row.id for row in call.rows}
-        if job is None or (job.row.status_path if call.kind == "status" else job.row.id) not in here:
+        if job is None or job.row.id not in {row.id for row in call.rows}:
             family = family_of(call.rows[0])
             raise _gone(settings.lost_status or family.lost, family.code("not-found"))
         return job
@@ -137,8 +136,5 @@ def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None =
 
 
 def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:
-    headers = {"content-type": job.file.content_type}
     compressed = settings.gzip and "gzip" in call.headers.get("accept-encoding", "")
-    if compressed:
-        headers["content-encoding"] = "gzip"
-    return Reply(200, headers=headers, file=job.file, gzip=compressed)
+    return Reply(200, headers={"content-type": job.file.content_type}, file=job.file, gzip=compressed)

@@ -69,4 +69,4 @@ async def stall(play: Play) -> None:
 
 @broken_download("gzip", "the file is gzip-encoded, asked for or not")
 async def gzip_encoded(play: Play) -> Reply:
-    return replace(play.reply, headers={**play.reply.headers, "content-encoding": "gzip"}, gzip=True)
+    return replace(play.reply, gzip=True)

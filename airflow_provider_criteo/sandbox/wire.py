@@ -68,7 +68,9 @@ class Wire:
         """Send an answer as it should be."""
         self._answering(reply.status)
         headers = {**reply.headers}
-        if not reply.gzip and reply.status != 204:
+        if reply.gzip:
+            headers["content-encoding"] = "gzip"
+        elif reply.status != 204:
             headers["content-length"] = str(reply.length)
         raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": raw})
