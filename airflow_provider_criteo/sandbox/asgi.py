@@ -42,10 +42,9 @@ class AsgiApp:
 def _openapi() -> dict[str, Any]:
     """Criteo's own specifications of what the sandbox serves, in one document."""
     document = specification.document()
-    info = {"title": "Criteo API sandbox", "version": __version__}
     return {
         "openapi": "3.0.1",
-        "info": info,
+        "info": {"title": "Criteo API sandbox", "version": __version__},
         "paths": document["paths"],
         "components": {"schemas": document["schemas"]},
     }

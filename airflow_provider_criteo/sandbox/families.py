@@ -24,20 +24,17 @@ def _codes(usual: str = "invalid", **others: str) -> Mapping[str, str]:
 
 _USUAL_CODES = {
     "json": "json-serialization-error",
+    **dict.fromkeys(("items", "ids", "window"), "invalid-range"),
     "required": "required-field",
-    "items": "invalid-range",
-    "ids": "invalid-range",
     "date": "invalid-date-format",
     "order": "start-after-end-date",
     "timespan": "invalid-timespan",
-    "window": "invalid-range",
 }
 _REALTIME_CODES = {
     **dict.fromkeys(("json", "type", "enum", "unknown", "format"), "json-serialization-error"),
     **dict.fromkeys(("choice", "order", "timespan"), "invalid-time-interval"),
+    **dict.fromkeys(("items", "ids"), "invalid-range"),
     "date": "invalid-date-format",
-    "items": "invalid-range",
-    "ids": "invalid-range",
     "required": "invalid-query",
     "window": "invalid-lookbackwindow",
     "dimensions": "invalid-dimensioncombination",
