@@ -66,17 +66,9 @@ class SandboxControl:
         :param report_type: only to calls for this report type.
         :param params: of the kind: ``seconds``, ``at``, ``limit``, ``code`` ...
         """
-        self._post(
-            "fault",
-            call=call,
-            kind=kind,
-            times=times,
-            after=after,
-            probability=probability,
-            report_id=report_id,
-            report_type=report_type,
-            params=params,
-        )
+        when = {"times": times, "after": after, "probability": probability}
+        which = {"report_id": report_id, "report_type": report_type}
+        self._post("fault", call=call, kind=kind, params=params, **when, **which)
 
     def clear_faults(self) -> None:
         """Plan no fault any more."""
