@@ -39,29 +39,25 @@ def check_accounts(call: Call, settings: Settings) -> None:
 def list_accounts(call: Call, settings: Settings) -> Reply:
     """The advertisers, which Criteo tells all at once, or a page of the Retail Media accounts."""
     if call.path.endswith("/advertisers/me"):
-        return Reply.json(200, envelope(_advertisers(settings)))
+        ids = _visible(settings.advertiser_ids, ["12345", "67890"], settings)
+        return Reply.json(200, envelope([_advertiser(id_) for id_ in ids]))
     wanted = call.query.get("limitToId")
-    return _page(call, [account for account in _accounts(settings) if wanted is None or account["id"] in wanted])
+    ids = _visible(settings.account_ids, ["100", "200"], settings)
+    return _page(call, [_account(id_) for id_ in ids if wanted is None or id_ in wanted])
 
 
 def _visible(ids: list[str] | None, usual: list[str], settings: Settings) -> list[str]:
     return [] if not settings.consent else usual if ids is None else ids
 
 
-def _advertisers(settings: Settings) -> list[dict[str, Any]]:
-    return [
-        {"id": id_, "type": "advertiser", "attributes": {"advertiserName": f"Advertiser {id_}"}}
-        for id_ in _visible(settings.advertiser_ids, ["12345", "67890"], settings)
-    ]
+def _advertiser(id_: str) -> dict[str, Any]:
+    return {"id": id_, "type": "advertiser", "attributes": {"advertiserName": f"Advertiser {id_}"}}
 
 
-def _accounts(settings: Settings) -> list[dict[str, Any]]:
+def _account(id_: str) -> dict[str, Any]:
+    names = dict.fromkeys(("name", "parentAccountLabel"), f"Account {id_}")
     usual = {"type": "demand", "subtype": "brand", "countries": ["FR"], "currency": "EUR", "timeZone": "Europe/Paris"}
-    names = {id_: f"Account {id_}" for id_ in _visible(settings.account_ids, ["100", "200"], settings)}
-    return [
-        {"id": id_, "type": "RetailMediaAccount", "attributes": {**usual, "name": name, "parentAccountLabel": name}}
-        for id_, name in names.items()
-    ]
+    return {"id": id_, "type": "RetailMediaAccount", "attributes": {**usual, **names}}
 
 
 def _page(call: Call, found: list[dict[str, Any]]) -> Reply:

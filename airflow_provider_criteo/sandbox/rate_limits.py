@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 
 from airflow_provider_criteo.sandbox.replies import refusal
 from airflow_provider_criteo.sandbox.settings import Settings
@@ -15,19 +14,12 @@ from airflow_provider_criteo.sandbox.settings import Settings
 HOUR = 3600.0
 
 
-@dataclass
-class Window:
-    """Calls counted from a moment on."""
-
-    start: float
-    calls: int = 0
-
-
 class Quota:
     """Counts the report calls of every application."""
 
     def __init__(self) -> None:
-        self._windows: dict[tuple[str, ...], Window] = {}
+        self._windows: dict[tuple[str, ...], tuple[float, int]] = {}
+        """When each began, and the calls counted since."""
 
     def charge(self, client_id: str, grant_type: str, settings: Settings) -> dict[str, str]:
         """Count a report call; gives the headers for its answer.
@@ -50,19 +42,20 @@ class Quota:
         if limit is None:
             return {}
         now = time.time()
-        window = self._windows.get(key)
-        if window is None or not window.start <= now < window.start + length:
-            window = self._windows[key] = Window(now)
-        refused = window.calls >= limit
-        window.calls += not refused
+        start, calls = self._windows.get(key, (now, 0))
+        if not start <= now < start + length:
+            start, calls = now, 0
+        refused = calls >= limit
+        calls += not refused
+        self._windows[key] = start, calls
         headers = {
             "x-ratelimit-limit": str(limit),
-            "x-ratelimit-remaining": str(limit - window.calls),
-            "x-ratelimit-reset": str(math.ceil(window.start + length)),
+            "x-ratelimit-remaining": str(limit - calls),
+            "x-ratelimit-reset": str(math.ceil(start + length)),
         }
         if refused:
             told = dict(headers) if settings.rate_headers != "never" else {}
             if settings.retry_after:
-                told["retry-after"] = str(math.ceil(window.start + length - now))
+                told["retry-after"] = str(math.ceil(start + length - now))
             raise refusal(429, detail=f"{limit} calls per {length:g} s", **told)
         return headers if settings.rate_headers == "always" else {}

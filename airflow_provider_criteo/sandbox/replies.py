@@ -70,11 +70,7 @@ def envelope(
     data: Any, errors: Sequence[Mapping[str, Any]] | None = (), warnings: Sequence[Mapping[str, Any]] | None = ()
 ) -> dict[str, Any]:
     """Criteo's envelope."""
-    return {
-        "data": data,
-        "errors": None if errors is None else list(errors),
-        "warnings": None if warnings is None else list(warnings),
-    }
+    return {"data": data, "errors": errors, "warnings": warnings}
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error of the sandbox

@@ -75,14 +75,15 @@ def _check(value: Any, schema: dict[str, Any], path: str) -> Iterator[Finding]:
 
 def _check_object(value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[Finding]:
     properties = schema.get("properties", {})
+    within = f"{path}." if path else ""
     for name in schema.get("required", ()):
         if name not in value:
-            yield "required", _below(path, name), ""
+            yield "required", within + name, ""
     for name, item in value.items():
         if name in properties:
-            yield from _check(item, properties[name], _below(path, name))
+            yield from _check(item, properties[name], within + name)
         elif schema.get("additionalProperties") is False:
-            yield "unknown", _below(path, name), "the field is unknown"
+            yield "unknown", within + name, "the field is unknown"
 
 
 def _check_array(value: list[Any], schema: dict[str, Any], path: str) -> Iterator[Finding]:
@@ -170,10 +171,6 @@ def _at(value: Any, path: str) -> Any:
 
 def _attribute(name: str) -> str:
     return f"data.attributes.{name}"
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _shown(value: Any) -> str:
