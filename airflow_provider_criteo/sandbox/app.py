@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_criteo.sandbox import fault_answers, fault_connections  # noqa: F401 - they fill FAULTS
 from airflow_provider_criteo.sandbox.criteo_api import CriteoApi
-from airflow_provider_criteo.sandbox.fault_plan import FaultPlan, PlannedFault
-from airflow_provider_criteo.sandbox.faults import Play
+from airflow_provider_criteo.sandbox.faults import FaultPlan, PlannedFault, Play
 from airflow_provider_criteo.sandbox.journal import Journal
 from airflow_provider_criteo.sandbox.replies import Refusal, Reply, refusal
 from airflow_provider_criteo.sandbox.routes import CALLS, Call

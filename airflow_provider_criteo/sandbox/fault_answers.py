@@ -113,9 +113,8 @@ quota_fault(
 )
 quota_fault("retry-after", "with Retry-After in seconds", lambda play, seconds: {"retry-after": whole(seconds)})
 for _status in (200, 403, 404, 429, 502, 503):
-    answer(
-        f"html-{_status}", f"a web page with HTTP {_status}", ALL_CALLS, fixed(_status, _HTML % _status, "text/html")
-    )
+    _page = fixed(_status, _HTML % _status, "text/html")
+    answer(f"html-{_status}", f"a web page with HTTP {_status}", ALL_CALLS, _page)
 answer("empty-200", "HTTP 200 without a body", ALL_CALLS, fixed(200, b"", "application/json"))
 answer("no-content", "HTTP 204", ALL_CALLS, lambda play: Reply(204))
 answer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from airflow_provider_criteo.sandbox.faults import DOWNLOAD, Play, Player, fault
@@ -16,14 +16,12 @@ async def _delay(play: Play) -> Reply:
     return play.acted or play.act()
 
 
-for _when, _acts, _effect in (
-    ("before", False, "the call has no effect"),
-    ("after", True, "the call has taken effect"),
-):
-    fault(f"reset-{_when}", f"a TCP reset; {_effect}", acts=_acts)(lambda play: play.wire.reset())
-    fault(f"close-{_when}", f"the connection closes without an answer; {_effect}", acts=_acts)(
-        lambda play: play.wire.close()
-    )
+fault("reset-before", "a TCP reset; the call has no effect")(lambda play: play.wire.reset())
+fault("close-before", "the connection closes without an answer; the call has no effect")(lambda play: play.wire.close())
+fault("reset-after", "a TCP reset; the call has taken effect", acts=True)(lambda play: play.wire.reset())
+fault("close-after", "the connection closes without an answer; the call has taken effect", acts=True)(
+    lambda play: play.wire.close()
+)
 fault("delay-before", "a pause before the call takes effect (seconds)")(_delay)
 fault("delay-after", "a pause after the call has taken effect (seconds)", acts=True)(_delay)
 
@@ -45,26 +43,24 @@ def broken_download(name: str, description: str) -> Callable[[Player], Player]:
     return fault(name, description, DOWNLOAD, acts=True)
 
 
-@broken_download("cut", "the file ends early (at), its Content-Length is right")
-async def cut(play: Play) -> None:
-    await play.wire.head(play.reply, content_length=str(play.reply.length))
-    await write_body(play, break_at(play))
-    await play.wire.close()
+def broken_off(name: str, description: str, end: Callable[[Play], Awaitable[None]]) -> None:
+    """Register a fault by which a file ends early, and how the connection does."""
+
+    @broken_download(name, description)
+    async def play(play: Play) -> None:
+        await play.wire.head(play.reply, content_length=str(play.reply.length))
+        await write_body(play, break_at(play))
+        await end(play)
 
 
-@broken_download("reset-at", "a TCP reset in the middle of the file (at)")
-async def reset_at(play: Play) -> None:
-    await play.wire.head(play.reply, content_length=str(play.reply.length))
-    await write_body(play, break_at(play))
-    await play.wire.reset()
-
-
-@broken_download("stall", "the file stops coming (at, seconds), then the connection closes")
-async def stall(play: Play) -> None:
-    await play.wire.head(play.reply, content_length=str(play.reply.length))
-    await write_body(play, break_at(play))
+async def _stall(play: Play) -> None:
     if not await play.wire.gone(float(play.param("seconds", 600))):
         await play.wire.close()
+
+
+broken_off("cut", "the file ends early (at), its Content-Length is right", lambda play: play.wire.close())
+broken_off("reset-at", "a TCP reset in the middle of the file (at)", lambda play: play.wire.reset())
+broken_off("stall", "the file stops coming (at, seconds), then the connection closes", _stall)
 
 
 @broken_download("gzip", "the file is gzip-encoded, asked for or not")

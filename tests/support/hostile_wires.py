@@ -27,7 +27,6 @@ from airflow_provider_criteo.sandbox.faults import (
     ALL_CALLS,
     DOWNLOAD,
     FAULTS,
-    JOB_CALLS,
     JSON_CALLS,
     REPORT_CALLS,
     Play,
@@ -40,6 +39,7 @@ PACKAGED = tuple(FAULTS)
 """The faults of the package itself."""
 
 TOKEN = frozenset({"token"})
+JOB_CALLS = frozenset({"create", "status"})
 JSON = "application/json"
 
 Change = Callable[[Play, dict[str, Any]], Any]
