@@ -17,7 +17,7 @@ from airflow_provider_criteo.sandbox.replies import Refusal, Reply, problem, ref
 from airflow_provider_criteo.sandbox.reply_models import reply_model
 from airflow_provider_criteo.sandbox.routes import Call, find
 from airflow_provider_criteo.sandbox.settings import Settings
-from airflow_provider_criteo.sandbox.validation import problems_of
+from airflow_provider_criteo.sandbox.validation import problems_of, value_at
 
 
 class CriteoApi:
@@ -27,15 +27,12 @@ class CriteoApi:
     :param client_secret: its secret.
     """
 
+    understand = staticmethod(find)
+
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.tokens = Tokens(client_id, client_secret)
         self.quota = Quota()
         self.jobs = Jobs()
-
-    @staticmethod
-    def understand(method: str, path: str) -> Call:
-        """The call that a request is."""
-        return find(method, path)
 
     def admit(self, call: Call, settings: Settings) -> dict[str, str]:
         """Let a call in; gives headers for its answer.
@@ -47,7 +44,7 @@ class CriteoApi:
         if call.version in settings.retired_versions:
             raise refusal(410, detail=f"{call.version} is no longer served")
         if call.allowed and call.kind == "other":
-            raise refusal(405, **{"allow": call.allowed})
+            raise refusal(405, allow=call.allowed)
         is_served = call.kind == "accounts" and operation("get", call.path, "") is not None
         if not call.rows and not is_served:
             raise refusal(404, detail=f"no route {call.method} {call.path[:200]}")
@@ -81,8 +78,7 @@ class CriteoApi:
             body = json.loads(call.body)
         except (ValueError, RecursionError):
             raise refusal(400, "json-serialization-error", "the body is no JSON") from None
-        if isinstance(body, dict) and isinstance(body.get("data"), dict):
-            call.attributes = body["data"].get("attributes")
+        call.attributes = value_at(body, "data.attributes")
         found = problems_of(row, call.version, body, call.path)
         if found:
             raise Refusal(400, *found)
@@ -112,12 +108,12 @@ class CriteoApi:
 
     @staticmethod
     def _download(call: Call, job: Job, settings: Settings) -> Reply:
-        job.downloads += 1
         if job.state in (JobState.PENDING, JobState.UNKNOWN):
             raise refusal(400, job.family.code("not-ready"), "try again when its status says so")
         if job.has_failed:
             raise _gone(*_end(job, settings))
-        return _file_reply(call, job, settings)
+        compressed = settings.gzip and "gzip" in call.headers.get("accept-encoding", "")
+        return Reply(200, headers={"content-type": job.file.content_type}, file=job.file, gzip=compressed)
 
 
 def _end(job: Job, settings: Settings) -> tuple[int, str]:
@@ -133,8 +129,3 @@ def _end(job: Job, settings: Settings) -> tuple[int, str]:
 def _gone(status: int, code: str, *more: Mapping[str, Any], detail: str | None = None) -> Refusal:
     type_ = "authorization" if status == 403 else "validation"
     return Refusal(status, problem(code, type_, detail=detail), *more)
-
-
-def _file_reply(call: Call, job: Job, settings: Settings) -> Reply:
-    compressed = settings.gzip and "gzip" in call.headers.get("accept-encoding", "")
-    return Reply(200, headers={"content-type": job.file.content_type}, file=job.file, gzip=compressed)

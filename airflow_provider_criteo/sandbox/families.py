@@ -193,11 +193,7 @@ FAMILIES = (
     _CATALOG,
     replace(_INSIGHT, path="/digital-shelf-intelligence", tells_no_size_of_none=True),
     _INSIGHT,
-    replace(
-        _RETAIL_MEDIA,
-        path="/retail-media/reports/(fillrate|unfilled-placements|revenue)",
-        bare_ids="retailerId",
-    ),
+    replace(_RETAIL_MEDIA, path="/reports/(fillrate|unfilled-placements|revenue)", bare_ids="retailerId"),
     replace(_RETAIL_MEDIA, path="/retail-media/reports/line-items", dimensions=("date", "lineItemId", "lineItemName")),
     _RETAIL_MEDIA,
     Family("/"),

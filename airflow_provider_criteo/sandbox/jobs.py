@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import ReportType
-from airflow_provider_criteo.sandbox.families import Family, family_of
+from airflow_provider_criteo.sandbox.families import HOUR, Family, family_of
 from airflow_provider_criteo.sandbox.replies import envelope
 from airflow_provider_criteo.sandbox.reply_models import ReplyModel
 from airflow_provider_criteo.sandbox.report_files import ReportFile, report_file
@@ -25,7 +25,6 @@ _TRANSLATED = ("Done", "Failure", "Expired", "Unknown", "Invalidated")
 _BARE = ("id", "exportId", "status", "message", "errorMessage")
 _MD5 = "md5checksum"
 _MD5_UP_TO = 64 * 1024 * 1024
-_CACHED = 3600.0
 
 
 @dataclass
@@ -52,7 +51,6 @@ class Job:
     ready_at: float
     posts: int = 0
     polls: int = 0
-    downloads: int = 0
 
     @cached_property
     def family(self) -> Family:
@@ -129,18 +127,17 @@ class Job:
             "filesizebytes": 0,
             "currency": "EUR",
         }
-        if state is not JobState.PENDING:
-            known |= {"expiresat": _iso(self.expires_at), "message": message}
-        if state is JobState.DONE:
-            known |= {
-                "rowcount": self.file.rows,
-                "filesizebytes": 0 if self._tells_no_size else self.file.size,
-                _MD5: self._md5(),
-                "message": f"rows_count={self.file.rows}" if message is None else message,
-            }
-        elif state is not JobState.PENDING:
-            known["errormessage"] = message
-        return known
+        if state is JobState.PENDING:
+            return known
+        known |= {"expiresat": _iso(self.expires_at), "message": message}
+        if state is not JobState.DONE:
+            return known | {"errormessage": message}
+        return known | {
+            "rowcount": self.file.rows,
+            "filesizebytes": 0 if self._tells_no_size else self.file.size,
+            _MD5: self._md5(),
+            "message": f"rows_count={self.file.rows}" if message is None else message,
+        }
 
     def _md5(self) -> str | None:
         if self.settings.md5 == "wrong":
@@ -155,7 +152,7 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """It, for the control API."""
-        told = ("version", "account_id", "attributes", "state", "created_at", "ready_at", "posts", "polls", "downloads")
+        told = ("version", "account_id", "attributes", "state", "created_at", "ready_at", "posts", "polls")
         return {"report_id": self.id, "report_type": self.row.id, **{name: getattr(self, name) for name in told}}
 
 
@@ -218,7 +215,7 @@ class Jobs:
         job = self._cache.get(key)
         if job is None or job.id not in self._jobs or job.has_failed:
             return None
-        return job if time.time() < job.created_at + _CACHED else None
+        return job if time.time() < job.created_at + HOUR else None
 
     def get(self, report_id: str) -> Job | None:
         """The job of that id."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 import time
 
+from airflow_provider_criteo.sandbox.families import HOUR
 from airflow_provider_criteo.sandbox.replies import refusal
 from airflow_provider_criteo.sandbox.settings import Settings
-
-HOUR = 3600.0
 
 
 class Quota:

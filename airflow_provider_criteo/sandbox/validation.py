@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 from airflow_provider_criteo.api.dates import named_date
@@ -32,18 +32,13 @@ def problems_of(row: ReportType, version: str, body: Any, instance: str) -> list
     """Every problem of a create's body, as Criteo would tell it."""
     codes = family_of(row).codes
     return [
-        problem(
-            codes[kind],
-            detail=f"{path}: {what}",
-            source={path.rpartition(".")[2]: path},
-            instance=instance,
-        )
+        problem(codes[kind], detail=f"{path}: {what}", source={path.rpartition(".")[2]: path}, instance=instance)
         for kind, path, what in _findings(row, version, body)
     ]
 
 
 def _findings(row: ReportType, version: str, body: Any) -> list[Finding]:
-    attributes = _at(body, "data.attributes")
+    attributes = value_at(body, "data.attributes")
     if not isinstance(attributes, dict):
         return [("json", "data.attributes", "an object is required")]
     schema = request_schema(row.create_path, version) or {}
@@ -118,7 +113,7 @@ def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row
     yield from _check_object(given, rules, "data.attributes")
     limits = limits_of(row.id)
     for ids in limits.ids or ():
-        if ids.max is not None and len(_at(attributes, ids.path) or ()) > ids.max:
+        if ids.max is not None and len(value_at(attributes, ids.path) or ()) > ids.max:
             yield "ids", _attribute(ids.path), f"at most {ids.max} allowed"
     yield from _choices(rules, attributes)
     yield from _times(rules, limits, attributes)
@@ -126,10 +121,10 @@ def _beyond_specification(rules: dict[str, Any], attributes: dict[str, Any], row
 
 def _choices(rules: dict[str, Any], attributes: dict[str, Any]) -> Iterator[Finding]:
     names = rules.get("at_least_one")
-    if names and not any(_at(attributes, name) for name in names):
+    if names and not any(value_at(attributes, name) for name in names):
         yield "choice", _attribute(names[0]), f"one of {', '.join(names)} is needed"
     for names in rules.get("at_most_one", ()):
-        if sum(bool(_at(attributes, name)) for name in names) > 1:
+        if sum(bool(value_at(attributes, name)) for name in names) > 1:
             yield "choice", _attribute(names[0]), f"{' and '.join(names)} exclude each other"
     exclusive = {name.lower() for name in rules.get("one_dimension_of", ())}
     named = [name for name in attributes.get("dimensions") or () if str(name).lower() in exclusive]
@@ -144,11 +139,9 @@ def _times(rules: dict[str, Any], limits: Limits, attributes: dict[str, Any]) ->
         yield "order", _attribute("startDate"), "startDate is after endDate"
     elif start and end and limits.max_days and (end - start).days > limits.max_days:
         yield "timespan", _attribute("endDate"), f"more than {limits.max_days} days"
-    lookback_days = None if rules.get("any_past") else limits.lookback_days
-    if start and lookback_days and start < now - timedelta(days=lookback_days, minutes=1):
-        yield "timespan", _attribute("startDate"), f"more than {lookback_days} days back"
-    if start and start.date() < limits.not_before:
-        yield "timespan", _attribute("startDate"), f"before {limits.not_before}"
+    earliest = date.min if rules.get("any_past") else limits.earliest(now.date())
+    if start and start.date() < earliest:
+        yield "timespan", _attribute("startDate"), f"before {earliest}"
     for name, hours in rules.get("past_hours", {}).items():
         moment = _moment(attributes.get(name))
         if moment and moment < now - timedelta(hours=hours, minutes=1):
@@ -163,7 +156,8 @@ def _moment(value: Any) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _at(value: Any, path: str) -> Any:
+def value_at(value: Any, path: str) -> Any:
+    """What stands at a dotted path; None where there is nothing."""
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
