@@ -56,10 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _value(text: str) -> Any:
     """A setting's value: JSON where it is, else the text."""
-    try:
+    with suppress(ValueError):
         return json.loads(text)
-    except ValueError:
-        return text
+    return text
 
 
 if __name__ == "__main__":

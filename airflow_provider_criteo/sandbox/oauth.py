@@ -89,9 +89,8 @@ class Tokens:
             return oauth_error(400, "unsupported_grant_type", "The specified 'grant_type' parameter is not supported.")
         known = {**self._clients, **settings.clients}.get(client_id)
         if known is None or not secrets.compare_digest(known.encode(), form["client_secret"].encode()):
-            return oauth_error(
-                settings.invalid_client_status, "invalid_client", "The client id is unknown or the secret is invalid."
-            )
+            status = settings.invalid_client_status
+            return oauth_error(status, "invalid_client", "The client id is unknown or the secret is invalid.")
         if grant_type == "client_credentials":
             return self._token(client_id, grant_type, settings)
         name = "code" if grant_type == "authorization_code" else "refresh_token"

@@ -204,8 +204,6 @@ def _range(attributes: dict[str, Any]) -> tuple[date, int]:
 
 def _days(periods: Sequence[str], start: date, count: int) -> Iterable[date]:
     """A day of each period in the range."""
-    if not periods:
-        return [start]
     found: dict[tuple[date, ...], date] = {}
     for day in (start + timedelta(days=number) for number in range(count)):
         found.setdefault(tuple(_first_of(period, day) for period in periods), day)

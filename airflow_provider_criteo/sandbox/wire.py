@@ -19,9 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-Address = tuple[str, int]
-
-TRANSPORTS: dict[tuple[Address, Address], asyncio.Transport] = {}
+TRANSPORTS: dict[tuple[tuple[str, int], tuple[str, int]], asyncio.Transport] = {}
 """The open connections by both ends' addresses: what ASGI tells of a connection, and all that it tells."""
 
 LARGEST_BODY = 8 * 1024 * 1024
@@ -43,7 +41,6 @@ class Wire:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.on_answer: Callable[[int | None], None] = lambda status: None
         """Told once, before anything is sent: the HTTP status, or None where there will be none."""
-        self._answered = False
         self._receive = receive
         self._send = send
         self._transport = TRANSPORTS[tuple(scope["server"]), tuple(scope["client"])]
@@ -60,9 +57,8 @@ class Wire:
                 return bytes(body)
 
     def _answering(self, status: int | None) -> None:
-        if not self._answered:
-            self._answered = True
-            self.on_answer(status)
+        tell, self.on_answer = self.on_answer, lambda status: None
+        tell(status)
 
     async def send(self, reply: Reply) -> None:
         """Send an answer as it should be."""
