@@ -60,6 +60,8 @@ class Family:
     :param csv_quoted: a pattern of the columns whose values stand in quotes.
     :param json_content_type: of JSON files.
     :param retention: seconds a file stays.
+    :param past_cached: seconds for which the same request gives the same job, where the report ends before yesterday;
+        else it is an hour.
     :param codes: of validation problems, by what is wrong.
     :param denied: code for an account that may not be read.
     :param columns: a pattern of the documented columns that are in the file, where no request can name them.
@@ -84,6 +86,7 @@ class Family:
     csv_quoted: str = ""
     json_content_type: str = "application/json"
     retention: float = 4 * HOUR
+    past_cached: float = HOUR
     codes: Mapping[str, str] = field(default_factory=lambda: _codes(**_USUAL_CODES))
     denied: str = "insufficient-advertiser-permissions"
     columns: str = ""
@@ -116,6 +119,7 @@ _RETAIL_MEDIA = replace(
     json_shape="array",
     csv_header_quoted=True,
     retention=72 * HOUR,
+    past_cached=DAY,
     codes=_codes(**{**_USUAL_CODES, "ids": "exceeded-ids-cap"}),
     denied="forbidden",
     dimensions=("date", "campaignId", "campaignName"),
@@ -129,12 +133,14 @@ _INSIGHT = replace(
     lost=404,
     status_gone=True,
     retention=7 * DAY,
+    past_cached=HOUR,
     codes=_codes(**{**_USUAL_CODES, "required": "attribute-required"}),
 )
 _CATALOG = replace(
     _RETAIL_MEDIA,
     path="/retail-media/accounts/",
     noun="catalog",
+    past_cached=HOUR,
     id_style="int64",
     lost=404,
     expired=204,
@@ -184,6 +190,7 @@ FAMILIES = (
         lost=404,
         csv_content_type="application/csv",
         retention=DAY,
+        past_cached=HOUR,
         codes=_codes("model-validation-error"),
         columns="(?!(Account|Balance|Campaign)Id|Origin).*",
         bare_ids="LineItemId",

@@ -8,10 +8,11 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_criteo.api.dates import named_date
 from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import ReportType
 from airflow_provider_criteo.sandbox.families import HOUR, Family, family_of
@@ -215,7 +216,10 @@ class Jobs:
         job = self._cache.get(key)
         if job is None or job.id not in self._jobs or job.has_failed:
             return None
-        return job if time.time() < job.created_at + HOUR else None
+        end = named_date(job.attributes.get("endDate"))
+        is_past = end is not None and f"{end:%Y-%m-%d}" < f"{datetime.now(timezone.utc) - timedelta(days=1):%Y-%m-%d}"
+        window = job.family.past_cached if is_past else HOUR
+        return job if time.time() < job.created_at + window else None
 
     def get(self, report_id: str) -> Job | None:
         """The job of that id."""

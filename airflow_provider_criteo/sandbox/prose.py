@@ -22,6 +22,7 @@ PROSE: dict[str, dict[str, Any]] = {
         "properties": {"advertiserIds": _NOT_EMPTY, "lookbackWindow": {"minimum": 60, "maximum": 1440}},
         "at_most_one": [["lookbackWindow", "startDate"], ["lookbackWindow", "endDate"]],
         "one_dimension_of": ["productId", "hour", "minute"],
+        "past_hours": {"startDate": 24},
     },
     f"{_STATS}/product-reports/export": {
         "properties": {"advertiserIds": _NOT_EMPTY, "dimensions": _UNIQUE, **_CSV_OR_JSON},

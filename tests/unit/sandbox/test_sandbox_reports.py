@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+from datetime import datetime, timedelta, timezone
 
 import jsonschema
 import pytest
@@ -20,6 +21,7 @@ from tests.support import sandbox_openapi
 from tests.support.report_types import ATTRIBUTES, day
 
 EVERY_VERSION = [(row.id, version) for row in REPORT_TYPES.values() for version in row.versions]
+A_DAY_AGO = f"{datetime.now(timezone.utc) - timedelta(hours=24, minutes=5):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _json_schema(node):
@@ -120,6 +122,7 @@ def test_a_row_added_while_it_runs_is_served(caller, monkeypatch, openapi):
         ("mpo-realtime", {"advertiserIds": ["1"], "lookbackWindow": 59}, "invalid-lookbackwindow", "lookbackWindow"),
         ("mpo-realtime", {"advertiserIds": ["1"], "dimensions": ["hour", "minute"]}, "invalid-dimensioncombination", ""),
         ("mpo-realtime", {"advertiserIds": ["1"], "startDate": "2020-01-01"}, "invalid-time-interval", "startDate"),
+        ("mpo-realtime", {"advertiserIds": ["1"], "startDate": A_DAY_AGO}, "invalid-time-interval", "startDate"),
         ("mpo-products", {"advertiserIds": list("123456"), "startDate": day(3), "fileFormat": "csv"}, "invalid-query", "at most 5"),
         ("products", {"startDate": day(3)}, "invalid-query", "advertiserIds"),
         ("statistics", {}, "required-field", "dimensions"),
@@ -211,6 +214,22 @@ def test_the_same_request_gives_the_same_job(caller, sandbox):
     assert first["data"]["attributes"]["exportId"] == second["data"]["attributes"]["exportId"]
     sandbox.configure(cache=False)
     assert caller.create().json()["data"]["attributes"]["exportId"] != first["data"]["attributes"]["exportId"]
+
+
+@pytest.mark.parametrize(
+    ("report_type", "hours", "same"),
+    [
+        ("rm-performance", 23, True),
+        ("rm-performance", 25, False),
+        ("rm-share-of-voice", 2, False),
+        ("statistics", 2, False),
+    ],
+)
+def test_a_report_of_the_past_is_cached_for_longer_in_retail_media(caller, sandbox, report_type, hours, same):
+    report_id = caller.made(report_type)
+    sandbox._app.api.jobs.get(report_id).created_at -= hours * 3600
+    caller.create(report_type)
+    assert len(sandbox.jobs()) == (1 if same else 2)
 
 
 def test_files_expire(caller, sandbox):
