@@ -112,11 +112,10 @@ class WaitsForReportJob(CriteoBaseOperator):
             trigger=QuotaTurnTrigger(
                 call=call,
                 criteo_conn_id=self.criteo_conn_id,
-                due=deadline.started,
-                end_time=deadline.end_time,
+                **deadline.to_json(),
                 limit=error.limit if error is not None else None,
                 refused_until=now + reset_in if error is not None else None,
-                carried={"deadline": deadline.to_json(), **carried},
+                carried=carried,
                 beyond_first_window=beyond_first_window,
                 calls=calls,
             ),

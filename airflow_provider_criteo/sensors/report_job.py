@@ -26,7 +26,8 @@ from airflow_provider_criteo.operators.base import CriteoBaseOperator
 from airflow_provider_criteo.operators.waiting import WaitsForReportJob
 from airflow_provider_criteo.utils.arguments import check_flags, check_report_id, required_report_id, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline, done_job
+from airflow_provider_criteo.utils.deadline import Deadline
+from airflow_provider_criteo.utils.trigger_event import after_wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -213,7 +214,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Return the report id, or end the task as the trigger's event says."""
         with self._as_the_flags_say(), as_task_exceptions(self.criteo_conn_id):
-            job, _ = done_job(event)
+            job, _, _ = after_wait(event)
         self.log.info("Report job %s is %s", job.report_id, job.status)
         return str(job.report_id)
 

@@ -154,6 +154,7 @@ class PartsOfReport:
         task: ExportsReport,
         context: Context,
         carried: Mapping[str, Any],
+        deadline: Deadline,
         ended: ReportJob | None = None,
     ) -> PartsOfReport:
         """What a deferred task goes on with.
@@ -166,7 +167,6 @@ class PartsOfReport:
             task.rendered_attributes(context),
             {name: ReportJob.from_json(job) if job else None for name, job in carried["parts"].items()},
         )
-        deadline = Deadline(**carried["deadline"])
         if ended is not None:
             name = next(name for name, job in parts.jobs.items() if job and job.report_id == ended.report_id)
             parts.jobs[name] = ended
@@ -221,13 +221,12 @@ class PartsOfReport:
         assert job is not None
         if job.state is JobState.DONE:
             return
-        carried = {"deadline": self._deadline.to_json(), **self._state()}
         # While one is waited for, the others come on.
         self._parts.jobs[name] = self._task.waited_for(
             job,
             self._deadline,
             self._called_at,
-            carried,
+            self._state(),
             at_once=self._has_waited,
             calls_made=self._calls_made,
         )

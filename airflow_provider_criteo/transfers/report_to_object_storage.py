@@ -18,8 +18,9 @@ from airflow_provider_criteo.transfers.export import ExportsReport
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
 from airflow_provider_criteo.utils.arguments import check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
-from airflow_provider_criteo.utils.deadline import Deadline, done_job, turn_of
+from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.report_table import SPLIT
+from airflow_provider_criteo.utils.trigger_event import after_turn, after_wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -88,10 +89,10 @@ class ReportToObjectStorageOperator(ExportsReport):
 
     def execute_in_turn(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on with the call whose turn in the quota's queue has come."""
-        carried, deadline = turn_of(event)
+        deadline, carried = after_turn(event)
         with closing(self.hook):
             if carried.get("parts"):
-                return PartsOfReport.carried(self, context, carried).table()
+                return PartsOfReport.carried(self, context, carried, deadline).table()
             if carried.get("job"):
                 return self._downloaded(context, ReportJob.from_json(carried["job"]), deadline)
             return self._export(context, deadline, had_turn=True)
@@ -99,10 +100,9 @@ class ReportToObjectStorageOperator(ExportsReport):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Download, or end the task as the trigger's event says."""
         with closing(self.hook), as_task_exceptions(self.criteo_conn_id):
-            job, deadline = done_job(event)
-            carried = (event or {}).get("carried")
+            job, deadline, carried = after_wait(event)
             if carried:
-                return PartsOfReport.carried(self, context, carried, job).table()
+                return PartsOfReport.carried(self, context, carried, deadline, job).table()
             return self._downloaded(context, job, deadline)
 
     def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_criteo.api.exceptions import CriteoError, UnavailableError
+from airflow_provider_criteo.api.exceptions import CriteoError, RateLimitError, UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
 from airflow_provider_criteo.api.quota import MINUTE
-from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
+from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.triggers.report_job import arguments_of, load_poller
+from airflow_provider_criteo.utils import trigger_event
 from airflow_provider_criteo.utils.clock import CLOCK
+from airflow_provider_criteo.utils.deadline import Deadline
 
 _SECONDS_AFTER_A_LOOKUP = 30.0
 
@@ -23,12 +25,11 @@ _SECONDS_AFTER_A_LOOKUP = 30.0
 class QuotaTurnTrigger(BaseTrigger):
     """Waits for a call's turn in the connection's queue, and takes it out of the quota; it makes no call itself.
 
-    The event has what the task needs to go on, as Airflow's ``dag.test()`` drops a deferral's arguments.
-
     :param call: ``"create"`` or ``"download"``.
     :param criteo_conn_id: the Airflow connection.
-    :param due: since when the call waits, epoch seconds; who waits longest goes first.
+    :param started: since when the call waits, epoch seconds; who waits longest goes first.
     :param end_time: when to give up, epoch seconds.
+    :param of_execution: whether that is the task's ``execution_timeout``.
     :param limit: calls a window, where Criteo told it when it refused the call.
     :param refused_until: when a call may be made again, epoch seconds, where Criteo told it.
     :param carried: given back in the event.
@@ -38,8 +39,9 @@ class QuotaTurnTrigger(BaseTrigger):
 
     call: str
     criteo_conn_id: str
-    due: float
+    started: float
     end_time: float
+    of_execution: bool = False
     limit: int | None = None
     refused_until: float | None = None
     carried: dict[str, Any] | None = None
@@ -56,17 +58,17 @@ class QuotaTurnTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell that the turn has come, that the time is up, or why there can be no turn."""
-        payload: dict[str, Any] = {"outcome": "turn"}
+        deadline = Deadline(self.started, self.end_time, self.of_execution)
+        outcome = trigger_event.TURN
         try:
             with as_task_exceptions(self.criteo_conn_id):
                 await asyncio.wait_for(self._turn(), max(self.end_time - CLOCK.now(), 0.0))
         except asyncio.TimeoutError:
-            payload = {"outcome": "timeout"}
-            if self._away is not None:
-                payload = {"outcome": "refused", "error": error_to_json(self._away)}
+            none_in_time = f"the quota had no call for this task within {deadline.timeout:g} s"
+            outcome = trigger_event.refused(self._away or RateLimitError(reason=none_in_time))
         except CriteoError as error:
-            payload = {"outcome": "refused", "error": error_to_json(error)}
-        yield TriggerEvent({**payload, "carried": self.carried})
+            outcome = trigger_event.refused(error)
+        yield TriggerEvent(trigger_event.payload_of(outcome, deadline, self.carried))
 
     async def _turn(self) -> None:
         poller_module = await asyncio.to_thread(load_poller)
@@ -76,7 +78,7 @@ class QuotaTurnTrigger(BaseTrigger):
             while left:
                 self._away = None
                 try:
-                    await poller.turn(call, self.due, refusal, beyond_first_window=self._has_others_before_it())
+                    await poller.turn(call, self.started, refusal, beyond_first_window=self._has_others_before_it())
                     refusal, left = None, left - 1
                 except UnavailableError as error:
                     self._away = error
@@ -86,7 +88,7 @@ class QuotaTurnTrigger(BaseTrigger):
 
     def _has_others_before_it(self) -> bool:
         """Not in a triggerer that takes this up later: by then, they have made their calls."""
-        return self.beyond_first_window and CLOCK.now() < self.due + MINUTE
+        return self.beyond_first_window and CLOCK.now() < self.started + MINUTE
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""

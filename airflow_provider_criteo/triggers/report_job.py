@@ -14,7 +14,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_criteo.api.exceptions import CriteoError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import Wait
-from airflow_provider_criteo.exceptions import as_task_exceptions, error_to_json
+from airflow_provider_criteo.exceptions import as_task_exceptions
+from airflow_provider_criteo.utils import trigger_event
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
 from airflow_provider_criteo.utils.observability import waited
@@ -79,16 +80,15 @@ class ReportJobTrigger(BaseTrigger):
                 await self._tell_of_call(poller)
                 with as_task_exceptions(self.criteo_conn_id):
                     job = await self._done(poller, deadline)
-                payload: dict[str, Any] = {"outcome": "done", "job": job.to_json()}
+                outcome = trigger_event.done(job)
                 if self.then_download:
                     await self._turn_of_download(poller, poller_module.Call.DOWNLOAD)
             except CriteoError as error:
-                payload = {"outcome": "refused", "error": error_to_json(error)}
+                outcome = trigger_event.refused(error)
             except TimeoutError as error:
-                payload = {"outcome": "timeout", "message": str(error)}
+                outcome = trigger_event.timed_out(error)
         waited(CLOCK.now() - deadline.started)
-        carried = {"carried": self.carried} if self.carried else {}
-        yield TriggerEvent({**payload, "report_id": self.report_id, "deadline": deadline.to_json(), **carried})
+        yield TriggerEvent(trigger_event.payload_of(outcome, deadline, self.carried))
 
     async def _tell_of_call(self, poller: Any) -> None:
         """A connection that cannot be looked up is for the first poll to tell of."""

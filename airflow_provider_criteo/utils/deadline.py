@@ -1,4 +1,4 @@
-"""How a task's wait ends: by its ``timeout`` or ``execution_timeout``, or as the trigger's event tells."""
+"""When a task's wait ends: by its ``timeout`` or ``execution_timeout``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
-from airflow_provider_criteo.api.models import JobState, ReportJob
-from airflow_provider_criteo.exceptions import RateLimitError, error_from_json
 from airflow_provider_criteo.utils.clock import CLOCK
 
 TRIGGERER_MARGIN = 180.0
@@ -63,56 +61,3 @@ class Deadline:
     def trigger_timeout(self) -> timedelta:
         """For a triggerer that does not run: the trigger itself ends in time."""
         return timedelta(seconds=max(self.end_time - CLOCK.now(), 0.0) + TRIGGERER_MARGIN)
-
-
-def done_job(event: dict[str, Any] | None) -> tuple[ReportJob, Deadline]:
-    """The job in a ``ReportJobTrigger``'s event, and the deadline of the wait for it.
-
-    :raises AirflowSensorTimeout: the event says that the job has not ended in time.
-    :raises AirflowTaskTimeout: the same, where the task's ``execution_timeout`` was the shorter.
-    :raises CriteoError: the event says how the wait ended otherwise.
-    :raises AirflowFailException: the event says nothing that is known.
-    """
-    known = event if isinstance(event, dict) else {}
-    _raise_refusal(known)
-    try:
-        deadline = Deadline(**known["deadline"])
-        if known["outcome"] == "timeout":
-            raise deadline.airflow_timeout(known["message"])
-        job = ReportJob.from_json(known["job"])
-    except (KeyError, TypeError, ValueError):
-        raise _not_known(event) from None
-    if job.state is not JobState.DONE:
-        raise _not_known(event)
-    return job, deadline
-
-
-def turn_of(event: dict[str, Any] | None) -> tuple[dict[str, Any], Deadline]:
-    """What a ``QuotaTurnTrigger``'s event gives back to go on with, where a call's turn has come, and the deadline.
-
-    :raises RateLimitError: the event says that it has not come in time.
-    :raises CriteoError: the event says why there can be none.
-    :raises AirflowFailException: the event says nothing that is known.
-    """
-    known = event if isinstance(event, dict) else {}
-    _raise_refusal(known)
-    try:
-        carried: dict[str, Any] = known["carried"]
-        deadline = Deadline(**carried["deadline"])
-    except (KeyError, TypeError):
-        raise _not_known(event) from None
-    if known.get("outcome") == "timeout":
-        raise RateLimitError(reason=f"the quota had no call for this task within {deadline.timeout:g} s")
-    if known.get("outcome") != "turn":
-        raise _not_known(event)
-    return carried, deadline
-
-
-def _raise_refusal(event: dict[str, Any]) -> None:
-    error = event.get("error")
-    if event.get("outcome") == "refused" and isinstance(error, dict) and error.get("message"):
-        raise error_from_json(error)
-
-
-def _not_known(event: object) -> AirflowFailException:
-    return AirflowFailException(f"The trigger ended with an event that is not known: {event!r}")

@@ -28,7 +28,7 @@ from airflow_provider_criteo.exceptions import (
     error_to_json,
 )
 from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
-from airflow_provider_criteo.utils.deadline import done_job
+from airflow_provider_criteo.utils.trigger_event import after_wait
 from tests.support.scripted_criteo import REPORT_ID, ScriptedCriteo, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance, as_stored
 from tests.support.virtual_time import VirtualTime
@@ -427,7 +427,7 @@ def test_a_connection_that_could_not_be_looked_up_is_for_a_retry(flag: str) -> N
         resumed(flag, "execute_complete", event={"outcome": "refused", "error": error_to_json(away)})
 
 
-DEADLINE = {"started": 0.0, "end_time": 60.0, "of_execution": False}
+REST = {"deadline": {"started": 0.0, "end_time": 60.0, "of_execution": False}, "carried": {}}
 PENDING_JOB = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pending", "state": "pending"}
 
 
@@ -443,12 +443,12 @@ PENDING_JOB = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pendi
         {"outcome": "later"},
         {"outcome": "done"},
         {"outcome": "done", "job": {**PENDING_JOB, "state": "done"}},
-        {"outcome": "done", "deadline": DEADLINE, "job": None},
-        {"outcome": "done", "deadline": DEADLINE, "job": {}},
-        {"outcome": "done", "deadline": DEADLINE, "job": {**PENDING_JOB, "state": "odd"}},
-        {"outcome": "done", "deadline": DEADLINE, "job": PENDING_JOB},
+        {"outcome": "done", **REST, "job": None},
+        {"outcome": "done", **REST, "job": {}},
+        {"outcome": "done", **REST, "job": {**PENDING_JOB, "state": "odd"}},
+        {"outcome": "done", **REST, "job": PENDING_JOB},
         {"outcome": "timeout"},
-        {"outcome": "timeout", "deadline": DEADLINE},
+        {"outcome": "timeout", **REST},
         {"outcome": "refused"},
         {"outcome": "refused", "error": {}},
         {"outcome": "refused", "error": {"class": "SystemExit", "message": "no"}},
@@ -468,7 +468,7 @@ def test_an_error_out_of_a_trigger_has_what_a_callback_reads(
     ended = ReportJob("1", "products", "Failure", JobState.FAILED, problems=(Problem(code="too-long"),))
     event = {"outcome": "refused", "error": json.loads(json.dumps(error_to_json(error_class(ended))))}
     with pytest.raises(error_class) as raised:
-        done_job(event)
+        after_wait(event)
     assert raised.value.job == ended
     assert raised.value.problems == ended.problems
 
@@ -476,7 +476,7 @@ def test_an_error_out_of_a_trigger_has_what_a_callback_reads(
 def test_an_error_out_of_a_trigger_has_its_reason() -> None:
     error = api_exceptions.PermissionDeniedError(403, (), "GET /x", reason="the application may not do this")
     with pytest.raises(api_exceptions.PermissionDeniedError) as raised:
-        done_job({"outcome": "refused", "error": error_to_json(error)})
+        after_wait({"outcome": "refused", "error": error_to_json(error)})
     assert (raised.value.reason, raised.value.status_code) == (error.reason, 403)
 
 

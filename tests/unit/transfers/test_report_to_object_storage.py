@@ -21,6 +21,8 @@ from airflow_provider_criteo.operators.report_job import DownloadReportOperator
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 from airflow_provider_criteo.utils.clock import CLOCK
+from airflow_provider_criteo.utils.deadline import Deadline
+from airflow_provider_criteo.utils.trigger_event import TURN, payload_of
 from tests.support.scripted_criteo import FILE, ScriptedCriteo, connection, job, refusal
 from tests.support.tasks_in_process import Run, TaskInstance
 from tests.support.virtual_time import VirtualTime
@@ -240,11 +242,11 @@ def test_the_queue_is_not_waited_for_beyond_the_timeout_across_deferrals(
     trigger: Any = deferred.value.trigger
     end_time = trigger.end_time
     time.sleep(50)
-    event = {"outcome": "turn", "carried": json.loads(json.dumps(trigger.carried))}
+    event = json.loads(json.dumps(payload_of(TURN, Deadline(end_time - 300, end_time, False), trigger.carried)))
     with pytest.raises(TaskDeferred) as again:
         getattr(task, deferred.value.method_name)({"ti": TaskInstance()}, event=event)
     trigger = again.value.trigger
-    assert (trigger.end_time, trigger.due) == (end_time, end_time - 300)
+    assert (trigger.end_time, trigger.started) == (end_time, end_time - 300)
 
 
 @pytest.mark.parametrize(

@@ -97,12 +97,18 @@ def test_who_is_cancelled_at_its_turn_gives_it_back(time: VirtualTime) -> None:
 
 
 def trigger(time: VirtualTime, **changes: Any) -> QuotaTurnTrigger:
-    arguments = {"call": "create", "criteo_conn_id": "criteo_default", "due": time.now(), "end_time": time.now() + 600}
+    arguments = {
+        "call": "create",
+        "criteo_conn_id": "criteo_default",
+        "started": time.now(),
+        "end_time": time.now() + 600,
+    }
     return QuotaTurnTrigger(**{**arguments, "carried": {"job": None}, **changes})
 
 
 def test_a_turn_comes_and_gives_back_what_it_carried(criteo: ScriptedCriteo, time: VirtualTime) -> None:
-    assert time.run(payload(trigger(time))) == {"outcome": "turn", "carried": {"job": None}}
+    event = time.run(payload(trigger(time)))
+    assert (event["outcome"], event["carried"]) == ("turn", {"job": None})
     assert not criteo.polls
     assert not criteo.tokens
     assert not poller._pollers
@@ -135,16 +141,18 @@ def test_a_look_up_that_fails_until_the_time_is_up_is_told(time: VirtualTime, cr
 def test_the_time_is_up(time: VirtualTime, criteo: ScriptedCriteo) -> None:
     began = time.now()
     refused = {"limit": 40, "refused_until": began + 3600}
-    assert time.run(payload(trigger(time, end_time=began + 50, **refused)))["outcome"] == "timeout"
+    event = time.run(payload(trigger(time, end_time=began + 50, **refused)))
+    assert (event["outcome"], event["error"]["class"]) == ("refused", "RateLimitError")
+    assert "no call for this task within 50 s" in event["error"]["message"]
     assert time.now() == began + 50
     assert not poller._pollers
 
 
 def test_a_triggerer_that_takes_over_later_waits_for_no_first_window(criteo: ScriptedCriteo, time: VirtualTime) -> None:
     began = time.now()
-    time.run(payload(trigger(time, due=began - 900, beyond_first_window=True)))
+    time.run(payload(trigger(time, started=began - 900, beyond_first_window=True)))
     assert time.now() == began
-    time.run(payload(trigger(time, due=began, beyond_first_window=True)))
+    time.run(payload(trigger(time, started=began, beyond_first_window=True)))
     assert time.now() == began + 10
 
 
@@ -183,7 +191,7 @@ def test_a_cancelled_trigger_gives_its_turn_back(
     async def wait() -> float:
         with poller.use_poller("criteo_default"):
             await payload(trigger(time))
-            waiting = [asyncio.create_task(payload(trigger(time, due=time.now() + number))) for number in range(2)]
+            waiting = [asyncio.create_task(payload(trigger(time, started=time.now() + number))) for number in range(2)]
             await asyncio.sleep(1)
             began = time.now()
             waiting[0].cancel()

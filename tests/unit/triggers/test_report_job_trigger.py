@@ -31,8 +31,8 @@ def test_each_end_of_a_job_is_one_event(
 ) -> None:
     criteo.script = [job(word)]
     (event,) = time.run(events(make_trigger()))
-    assert (event["outcome"], event["report_id"]) == (outcome, REPORT_ID)
-    assert (event["job"] if outcome == "done" else event["error"]["job"])["state"] == state
+    ended = event["job"] if outcome == "done" else event["error"]["job"]
+    assert (event["outcome"], ended["report_id"], ended["state"]) == (outcome, REPORT_ID, state)
     assert len(criteo.polls) == 1
     assert not poller._pollers
 
