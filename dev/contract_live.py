@@ -22,7 +22,8 @@ from typing import Any
 import requests
 
 from airflow_provider_criteo.api import specification
-from airflow_provider_criteo.api.report_type import API_VERSIONS, STATUS_WORDS, VERSION_ENDS
+from airflow_provider_criteo.api.models import STATUS_WORDS
+from airflow_provider_criteo.api.report_type import API_VERSIONS, VERSION_ENDS
 from airflow_provider_criteo.api.reports import rows
 from airflow_provider_criteo.api.specification import JSON_TYPE, Schema, anonymous
 

@@ -470,7 +470,7 @@ def job_in(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
         report_type=row.id,
         # Cut after it is redacted: a part of a secret is not recognized.
         status=shortened(answer.redact(status), _LONGEST_STATUS) or "(no status)",
-        state=row.state(status),
+        state=JobState.of_word(status),
         message=shortened(answer.redact(one_line(message)), _LONGEST_MESSAGE),
         problems=answer.problems,
         warnings=answer.warnings,

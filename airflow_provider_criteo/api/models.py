@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import pendulum
@@ -187,6 +188,31 @@ class JobState(str, Enum):
     FAILED = "failed"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def of_word(cls, word: str) -> JobState:
+        """The state that Criteo's word means; of a word that is not known, ``UNKNOWN``."""
+        return STATUS_WORDS.get(word.strip().lower(), cls.UNKNOWN)
+
+
+STATUS_WORDS: Mapping[str, JobState] = MappingProxyType(
+    {
+        "unknown": JobState.UNKNOWN,
+        "pending": JobState.PENDING,
+        "done": JobState.DONE,
+        "success": JobState.DONE,
+        "failure": JobState.FAILED,
+        "failed": JobState.FAILED,
+        "invalidated": JobState.FAILED,
+        "expired": JobState.EXPIRED,
+    }
+)
+"""What Criteo's words for a job's status mean, in lower case. No word means two things, so there is one table."""
+
+
+def is_status_word(word: str) -> bool:
+    """Whether this is a status word of Criteo's."""
+    return word.strip().lower() in STATUS_WORDS
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     UnavailableError,
 )
-from airflow_provider_criteo.api.models import JobState, ReportJob, problem_lines
-from airflow_provider_criteo.api.report_type import is_status_word
+from airflow_provider_criteo.api.models import JobState, ReportJob, is_status_word, problem_lines
 
 SHORTEST_POLL_INTERVAL = 5.0
 """Seconds; Criteo asks not to poll more often than every 5 to 10 s:

@@ -1,4 +1,4 @@
-"""What a report type is: the fields of a row of the catalogue, Criteo's API versions and status words."""
+"""What a report type is: the fields of a row of the catalogue, and Criteo's API versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from airflow_provider_criteo.api import specification
 from airflow_provider_criteo.api.exceptions import InvalidInputError, choices
-from airflow_provider_criteo.api.models import JobState
 
 CURRENT_VERSION = "2026-07"
 NEXT_VERSION = "2027-01"
@@ -33,20 +32,6 @@ VERSION_ENDS: Mapping[str, date] = MappingProxyType(
     }
 )
 """The last day of each API version that Criteo has named one for."""
-
-STATUS_WORDS: Mapping[str, JobState] = MappingProxyType(
-    {
-        "unknown": JobState.UNKNOWN,
-        "pending": JobState.PENDING,
-        "done": JobState.DONE,
-        "success": JobState.DONE,
-        "failure": JobState.FAILED,
-        "failed": JobState.FAILED,
-        "invalidated": JobState.FAILED,
-        "expired": JobState.EXPIRED,
-    }
-)
-"""What Criteo's words for a job's status mean, in lower case. No word means two things, so there is one table."""
 
 
 AT_ROW_CAP = "which is Criteo's cap: it cuts longer reports without a word"
@@ -159,11 +144,6 @@ class ReportType:
         """The path of the download."""
         return self.output_path.format(version=version, reportId=_quoted(report_id))
 
-    @staticmethod
-    def state(word: str) -> JobState:
-        """The job state that Criteo's word means; of a word that is not known, ``UNKNOWN``."""
-        return STATUS_WORDS.get(word.strip().lower(), JobState.UNKNOWN)
-
 
 def versions_to_call(
     served: tuple[str, ...], api_version: str | None = None, today: date | None = None
@@ -183,11 +163,6 @@ def versions_to_call(
     following = served[served.index(PREVIEW_VERSION) + 1 :] if asked else served
     running = tuple(version for version in following if today <= VERSION_ENDS.get(version, date.max))
     return (*asked, *running) or served[-1:]
-
-
-def is_status_word(word: str) -> bool:
-    """Whether this is a status word of Criteo's."""
-    return word.strip().lower() in STATUS_WORDS
 
 
 def require_account_id(account_id: object, row: ReportType) -> None:

@@ -70,7 +70,7 @@ class Job:
         now = time.time()
         if now < self.ready_at:
             return JobState.PENDING
-        end = self.row.state(self.settings.outcome)
+        end = JobState.of_word(self.settings.outcome)
         return JobState.EXPIRED if end is JobState.DONE and now >= self.expires_at else end
 
     @property
@@ -88,7 +88,7 @@ class Job:
         state, word = self.state, self.settings.outcome
         if state is JobState.PENDING:
             word = self.settings.pending_word or _translated("Pending", model)
-        elif state is not self.row.state(word):
+        elif state is not JobState.of_word(word):
             word = _translated("Expired", model)
         elif word in _TRANSLATED:
             word = _translated(word, model)
@@ -159,7 +159,7 @@ class Job:
 
 def _translated(word: str, model: ReplyModel) -> str:
     """The specification's word for an outcome; the usual one where it has none."""
-    same = (known for known in model.words if ReportType.state(known) is ReportType.state(word))
+    same = (known for known in model.words if JobState.of_word(known) is JobState.of_word(word))
     return min(same, key=lambda known: known.lower() != word.lower(), default=word)
 
 

@@ -9,8 +9,8 @@ import pytest
 from specifications import VERSIONS, Specifications, anonymous
 
 from airflow_provider_criteo.api import specification
-from airflow_provider_criteo.api.models import JobState
-from airflow_provider_criteo.api.report_type import ReportType, is_status_word
+from airflow_provider_criteo.api.models import JobState, is_status_word
+from airflow_provider_criteo.api.report_type import ReportType
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 
 Compared = Callable[[str, str, str, str], None]
@@ -127,5 +127,5 @@ def test_a_row_is_as_documented(row: ReportType, criteo: Specifications) -> None
     assert set(row.attributes) == {attribute["name"] for attribute in attributes}
     assert set(row.required) == {attribute["name"] for attribute in attributes if attribute["required"]}
     for kind, states in _OUTCOMES.items():
-        assert {row.state(word) for word in documented[kind]} <= states
+        assert {JobState.of_word(word) for word in documented[kind]} <= states
     assert row.formats == () or set(row.formats) <= {form.split()[0] for form in documented["formats"]}

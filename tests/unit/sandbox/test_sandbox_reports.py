@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import requests
 
+from airflow_provider_criteo.api.models import JobState
 from airflow_provider_criteo.api.reports import REPORT_TYPES
 from airflow_provider_criteo.sandbox.criteo_api import CriteoApi
 from airflow_provider_criteo.sandbox.oauth import Grant
@@ -62,7 +63,7 @@ def test_every_report_goes_from_create_to_file(caller, openapi, report_type, ver
     _validate(openapi, operations["get", _anonymous(row.status_path.replace("{version}", version))], status)
     file = caller.send("GET", row.output_url(version, report_id))
     assert (file.status_code, len(file.content) > 20) == (200, True)
-    assert row.state(status.json()["data"]["attributes"]["status"]).value == "done"
+    assert JobState.of_word(status.json()["data"]["attributes"]["status"]).value == "done"
 
 
 def _anonymous(path):
