@@ -13,8 +13,15 @@ from datetime import date
 from typing import Any
 
 from airflow_provider_criteo.api.answers import Answer, error_of_list
-from airflow_provider_criteo.api.exceptions import CriteoError, PermissionDeniedError, TransientError
+from airflow_provider_criteo.api.exceptions import (
+    CriteoError,
+    InvalidInputError,
+    PermissionDeniedError,
+    TransientError,
+    choices,
+)
 from airflow_provider_criteo.api.report_type import (
+    API_VERSIONS,
     CHANNELS,
     CURRENT_VERSION,
     NEXT_VERSION,
@@ -61,9 +68,12 @@ GetPage = Callable[[AccountList, int], AccountPage]
 def account_versions(api_version: str | None, today: date | None = None) -> tuple[str, ...]:
     """The versions to ask in, in order of preference.
 
-    :param api_version: of the connection.
+    :param api_version: that is asked for.
     :param today: in UTC; now where None.
+    :raises InvalidInputError: there is no such version.
     """
+    if api_version and api_version not in API_VERSIONS:
+        raise InvalidInputError(f"api_version={api_version!r}; {choices(api_version, API_VERSIONS)}")
     served = CHANNELS if api_version == PREVIEW_VERSION else (CURRENT_VERSION, NEXT_VERSION)
     return versions_to_call(served, api_version, today)
 

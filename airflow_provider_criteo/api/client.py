@@ -160,7 +160,7 @@ class CriteoClient:
         :raises CriteoApiError: Criteo refused.
         """
         row = get_report_type(report_type)
-        versions = self._served.of(row, api_version or self.api_version)
+        versions = row.versions_to_call(api_version or self.api_version, self._today())
         require_account_id(account_id, row)
         body = _create_body(parse_attributes(attributes), row, versions[0])
 
@@ -196,7 +196,7 @@ class CriteoClient:
         :raises CriteoError: a definitive answer other than the job's description.
         """
         row = get_report_type(report_type)
-        versions = self._served.of(row, api_version or self.api_version)
+        versions = row.versions_to_call(api_version or self.api_version, self._today())
         report_id = require_report_id(report_id)
         self._last.rate_limit = None
         path = partial(row.status_url, report_id=report_id)
@@ -254,7 +254,7 @@ class CriteoClient:
         :raises CriteoApiError: Criteo refused.
         """
         row = get_report_type(report_type)
-        versions = self._served.of(row, api_version or self.api_version)
+        versions = row.versions_to_call(api_version or self.api_version, self._today())
         report_id = require_report_id(report_id)
         retry = Retry(quota_wait, sleep=self._sleep)
         if job is None:
@@ -287,33 +287,37 @@ class CriteoClient:
 
     # Accounts
 
-    def get_advertisers(self) -> list[dict[str, Any]]:
+    def get_advertisers(self, *, api_version: str | None = None) -> list[dict[str, Any]]:
         """The advertisers that the application may read, with ``id``, ``name`` and what else Criteo tells of each.
 
         Source: https://developers.criteo.com/marketing-solutions/docs/get-my-advertisers
 
+        :param api_version: in place of the client's.
+        :raises InvalidInputError: there is no such version.
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        return all_accounts(ADVERTISERS, self._account_page)
+        return all_accounts(ADVERTISERS, partial(self._account_page, api_version))
 
-    def get_retail_media_accounts(self) -> list[dict[str, Any]]:
+    def get_retail_media_accounts(self, *, api_version: str | None = None) -> list[dict[str, Any]]:
         """The Retail Media accounts that the application may read, with ``id``, ``name`` and what else Criteo tells.
 
         Source: https://developers.criteo.com/retail-media/docs/accounts
 
+        :param api_version: in place of the client's.
+        :raises InvalidInputError: there is no such version.
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        return all_accounts(RETAIL_MEDIA_ACCOUNTS, self._account_page)
+        return all_accounts(RETAIL_MEDIA_ACCOUNTS, partial(self._account_page, api_version))
 
     def describe_application(self) -> str:
         """Which accounts the application sees, e.g. ``"3 advertisers"``: one cheap call, at most two.
 
         :raises CriteoError: the credentials or the consent are not in order, or Criteo cannot be reached.
         """
-        return seen_accounts(self._account_page)
+        return seen_accounts(partial(self._account_page, None))
 
-    def _account_page(self, accounts: AccountList, index: int) -> AccountPage:
-        versions = account_versions(self.api_version, self._today())
+    def _account_page(self, api_version: str | None, accounts: AccountList, index: int) -> AccountPage:
+        versions = account_versions(api_version or self.api_version, self._today())
         answer, _ = self._ask(accounts.name, versions, partial(accounts.url, page=index))
         return account_page(answer, accounts)
 

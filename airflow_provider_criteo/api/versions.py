@@ -11,7 +11,7 @@ from datetime import date
 from typing import TypeVar
 
 from airflow_provider_criteo.api.answers import Answer, is_retired_route, shows_service
-from airflow_provider_criteo.api.report_type import VERSION_ENDS, ReportType
+from airflow_provider_criteo.api.report_type import VERSION_ENDS
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +42,6 @@ class ServedVersions:
         self._today = today
         self._retired: set[tuple[str, str]] = set()
 
-    def of(self, row: ReportType, asked: str | None) -> tuple[str, ...]:
-        """The version to ask in, and those to fall forward to when Criteo has retired it.
-
-        :raises InvalidInputError: the version that is asked for does not serve the report type.
-        """
-        versions = row.versions_to_call(asked, self._today())
-        self._warn_of_end(versions)
-        return versions
-
     def _warn_of_end(self, versions: Sequence[str]) -> None:
         end = VERSION_ENDS.get(versions[0])
         if end is None or (end - self._today()).days > _DAYS_OF_WARNING:
@@ -70,6 +61,7 @@ class ServedVersions:
         :param versions: in order of preference.
         :param call: makes the call in a version.
         """
+        self._warn_of_end(versions)
         left = [version for version in versions if (route, version) not in self._retired] or versions[-1:]
         gone: list[str] = []
         for version in left:

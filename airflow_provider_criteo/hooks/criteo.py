@@ -220,12 +220,12 @@ class CriteoHook(BaseHook):
     def get_advertisers(self) -> list[dict[str, Any]]:
         """The advertisers that the application may read: ``id``, ``name`` and what else Criteo tells of each."""
         with as_task_exceptions(self.criteo_conn_id):
-            return self.client.get_advertisers()
+            return self.client.get_advertisers(api_version=self.api_version)
 
     def get_retail_media_accounts(self) -> list[dict[str, Any]]:
         """The Retail Media accounts that the application may read: ``id``, ``name`` and what else Criteo tells."""
         with as_task_exceptions(self.criteo_conn_id):
-            return self.client.get_retail_media_accounts()
+            return self.client.get_retail_media_accounts(api_version=self.api_version)
 
     def test_connection(self) -> tuple[bool, str]:
         """A token and one cheap call: who answers, or what is wrong. Never raises, takes less than 10 seconds."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_criteo.api.accounts import account_versions
 from airflow_provider_criteo.api.exceptions import choices
-from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError
+from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError, as_task_exceptions
 from airflow_provider_criteo.operators.base import UsesConnection
 from airflow_provider_criteo.utils.arguments import check_flags, is_final
 
@@ -25,6 +26,7 @@ class ListAccountsOperator(UsesConnection):
 
     :param kind: ``"advertisers"`` or ``"retail-media-accounts"`` (templated).
     :param criteo_conn_id: the Airflow connection (templated).
+    :param api_version: in place of the connection's and of Criteo's current one (templated).
     :param allow_empty: whether an empty list is a result; else the task fails without a retry.
     :return: a list of dicts with ``id`` (text), ``name`` and what else Criteo tells of each.
     :raises InvalidInputError: an argument cannot be right.
@@ -48,6 +50,9 @@ class ListAccountsOperator(UsesConnection):
         check_flags(allow_empty=allow_empty)
         if is_final(kind, self):
             _check_kind(kind)
+        if is_final(self.api_version, self):
+            with as_task_exceptions():
+                account_versions(self.api_version or None)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List them all, page by page."""

@@ -39,15 +39,22 @@ class UsesConnection(BaseOperator):
     """A task that uses a Criteo connection; its template fields take whatever a DAG can hold.
 
     :param criteo_conn_id: the Airflow connection (templated).
-    :raises InvalidInputError: it names none.
+    :param api_version: in place of the connection's and of Criteo's current one (templated).
+    :raises InvalidInputError: there is no such connection id.
     """
 
-    template_fields: Sequence[str] = ("criteo_conn_id",)
-    api_version: str | Any | None = None
+    template_fields: Sequence[str] = ("api_version", "criteo_conn_id")
 
-    def __init__(self, *, criteo_conn_id: str | Any = CriteoHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
+        api_version: str | Any | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.criteo_conn_id = criteo_conn_id
+        self.api_version = api_version
         check_conn_id(self)
 
     @cached_property
@@ -82,23 +89,15 @@ class CriteoBaseOperator(UsesConnection):
     """A task for a report type.
 
     :param report_type: an id of the catalogue (templated).
-    :param api_version: in place of the connection's and of the report type's default (templated).
     :raises InvalidInputError: an argument cannot be right.
     """
 
-    template_fields: Sequence[str] = ("report_type", "api_version", *UsesConnection.template_fields)
+    template_fields: Sequence[str] = ("report_type", *UsesConnection.template_fields)
     operator_extra_links = (ReportTypeDocumentationLink(),)
 
-    def __init__(
-        self,
-        *,
-        report_type: str | Any = DEFAULT_REPORT_TYPE,
-        api_version: str | Any | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, report_type: str | Any = DEFAULT_REPORT_TYPE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.report_type = report_type
-        self.api_version = api_version
         check_report_type(self)
 
 

@@ -60,7 +60,7 @@ def check_report_type(task: Any) -> None:
     if is_final(task.report_type, task):
         version = task.api_version if is_final(task.api_version, task) else None
         with as_task_exceptions():
-            get_report_type(task.report_type).version(version or None)
+            get_report_type(task.report_type).versions_to_call(version or None)
 
 
 def check_report_id(task: Any) -> None:

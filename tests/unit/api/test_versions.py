@@ -231,6 +231,14 @@ def test_the_accounts_fall_forward_too(criteo: Criteo, make_client: MakeClient) 
     assert criteo.asked == ["2026-07", "2027-01", "2027-01"]
 
 
+def test_the_end_of_a_version_is_told_by_a_call_for_accounts_too(
+    criteo: Criteo, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    criteo.serve("2026-01", (200, {"data": []}))
+    make_client(today=date(2027, 1, 1)).get_advertisers(api_version="2026-01")
+    assert "serves api_version '2026-01' until 2027-01-27" in caplog.text
+
+
 def test_the_accounts_of_a_connection_on_preview_fall_forward_too(criteo: Criteo, make_client: MakeClient) -> None:
     criteo.serve("experimental", (200, {"data": [{"id": "1", "attributes": {"advertiserName": "Shop"}}]}))
     client = make_client(api_version="preview")

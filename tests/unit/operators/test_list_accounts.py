@@ -31,6 +31,13 @@ def test_retail_media_accounts_come_from_all_pages(criteo_sandbox: Sandbox) -> N
     assert {"name", "countries", "currency"} <= set(found[0])
 
 
+def test_a_version_of_its_own_is_asked_for(criteo_sandbox: Sandbox) -> None:
+    listed(api_version="2027-01")
+    assert [call["version"] for call in criteo_sandbox.journal("accounts")] == ["2027-01"]
+    with pytest.raises(InvalidInputError, match="api_version='2027-1'.*did you mean '2027-01'"):
+        ListAccountsOperator(task_id="accounts", api_version="2027-1")
+
+
 def test_an_empty_list_fails_without_a_retry_and_says_consent(criteo_sandbox: Sandbox) -> None:
     criteo_sandbox.configure(advertiser_ids=[])
     with pytest.raises(PermissionDeniedError, match="consent"):
