@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
+from airflow_provider_criteo.api.exceptions import InvalidInputError
 from airflow_provider_criteo.api.report_type import DateKind, ReportType
 
 DATE_ATTRIBUTES = ("startDate", "endDate", "modifiedAfter")
@@ -53,9 +54,18 @@ def is_midnight(value: date) -> bool:
     return isinstance(value, datetime) and value.time() == time()
 
 
-def first_and_last_day(start: date, end: date, row: ReportType) -> tuple[date, date]:
-    """The days of a span, each on its own clock: moments up to a midnight have nothing of its day."""
+def first_and_last_day(start: date, end: date, row: ReportType, *, in_weeks: bool = False) -> tuple[date, date]:
+    """The days of a span, each on its own clock: moments up to a midnight have nothing of its day.
+
+    :param in_weeks: whether Criteo shifts the start back to a Monday and the end on to a Sunday.
+    :raises InvalidInputError: the end is before the start.
+    """
     first, last = date(start.year, start.month, start.day), date(end.year, end.month, end.day)
+    if last < first:
+        raise InvalidInputError(f"endDate={end} is before startDate={start}")
+    if in_weeks:
+        until_sunday = min(6 - last.weekday(), (date.max - last).days)
+        return first - timedelta(days=first.weekday()), last + timedelta(days=until_sunday)
     if row.dates is DateKind.MOMENTS and first < last and is_midnight(end):
         return first, last - timedelta(days=1)
     return first, last

@@ -113,9 +113,6 @@ class _Span:
     def days(self) -> int:
         return self.last - self.first + 1
 
-    def whole_weeks(self) -> _Span:
-        return replace(self, first=_monday(self.first), last=_monday(self.last) + _WEEK - 1)
-
     def of_moments(self) -> _Span:
         """The same with dates as moments: a bare day has not ended."""
         is_bare_day = isinstance(self.end, str) and not isinstance(named_date(self.end), datetime)
@@ -263,14 +260,9 @@ class _Request:
             if max_days is None:
                 return None
             raise InvalidInputError(f"{self._dates}: to count the days, both have to be in the same time zone")
-        first, last = first_and_last_day(first, last, self._row)
-        if last < first:
-            raise InvalidInputError(f"{self._dates}: the end is before the start")
+        first, last = first_and_last_day(first, last, self._row, in_weeks=self.limits.rows == "weeks")
         span = _Span(start, end, first.toordinal(), last.toordinal(), end)
-        if self._row.dates is DateKind.MOMENTS:
-            return span.of_moments()
-        # Criteo shifts the start back to a Monday and the end on to a Sunday.
-        return span.whole_weeks() if self.limits.rows == "weeks" else span
+        return span.of_moments() if self._row.dates is DateKind.MOMENTS else span
 
     def _ids(self, limit: IdLimit) -> Sequence[Any]:
         value = _value_at(self.attributes, limit.path)

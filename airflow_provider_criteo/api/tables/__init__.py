@@ -269,11 +269,8 @@ def report_days(report_type: str, attributes: Mapping[str, Any]) -> list[date]:
     :raises InvalidInputError: ``startDate`` or ``endDate`` is missing or no date, or the end is before the start.
     """
     start, end = (_named_date(attributes, name) for name in ("startDate", "endDate"))
-    first, last = first_and_last_day(start, end, get_report_type(report_type))
-    if last < first:
-        raise InvalidInputError(f"attributes.endDate={last} is before startDate={first}")
-    if limits_of(report_type).rows == "weeks":
-        first, last = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
+    in_weeks = limits_of(report_type).rows == "weeks"
+    first, last = first_and_last_day(start, end, get_report_type(report_type), in_weeks=in_weeks)
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
