@@ -200,9 +200,7 @@ class CriteoHook(BaseHook):
             if parameters is None:
                 place = target(destination)
                 place.require_writable()
-                with place.new_file() as file:
-                    report = replace(receives[0](file), url=place.url)
-                    before_publish(report)
+                report = place.publish(receives[0], before_publish)
             else:
                 target(parameters.destinations(destination, report_type)[0]).require_writable()
                 # Each download has been tried again already, and has waited for the quota as far as it may.

@@ -26,7 +26,7 @@ from airflow_provider_criteo.utils.arguments import (
 )
 from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.observability import openlineage
-from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles
+from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles, request_hash
 from airflow_provider_criteo.utils.report_table import TableParameters
 
 if TYPE_CHECKING:
@@ -154,9 +154,22 @@ class CreatesReportJob(CriteoBaseOperator):
         :param part: which part that is.
         """
         created = CreatedJob(context, self.hook, self.report_type, self.log, part)
-        account_id = None if self.account_id is None else str(self.account_id)
         asked = self.rendered_attributes(context) if attributes is None else attributes
-        return created.once(asked, account_id, self.api_version or None, quota_wait)
+        return created.once(asked, self._account_id_as_text, self.request_hash(asked), quota_wait)
+
+    def request_hash(self, attributes: Mapping[str, Any]) -> str:
+        """A hash of all that makes a job what it is.
+
+        :param attributes: of the request, or of a part of it.
+        """
+        with as_task_exceptions():
+            return request_hash(
+                self.report_type, attributes, self._account_id_as_text, self.api_version or None, self.criteo_conn_id
+            )
+
+    @property
+    def _account_id_as_text(self) -> str | None:
+        return None if self.account_id is None else str(self.account_id)
 
     def rendered_attributes(self, context: Context) -> dict[str, Any]:
         """What to report, read from its file if it stands in one."""

@@ -16,13 +16,11 @@ from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.splitting import halves, why_whole
-from airflow_provider_criteo.api.tables import report_days
 from airflow_provider_criteo.exceptions import InvalidInputError, RowCapError, as_task_exceptions
 from airflow_provider_criteo.utils.arguments import is_final
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
-from airflow_provider_criteo.utils.reattach import request_hash
-from airflow_provider_criteo.utils.report_table import SPLIT
+from airflow_provider_criteo.utils.report_table import SPLIT, finer_split
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -83,17 +81,15 @@ class Parts:
                 name, f"cannot be cut without changing its rows: {why_whole(self.report_type, attributes)}"
             )
         if len(self.leaves) >= MOST_PARTS:
-            days = len(report_days(self.report_type, attributes)) if attributes.get("endDate") else 1
-            finer = f"max_days={max(days // 2, 1)}" if days > 1 else "max_ids"
-            raise self._at_cap(
-                name, f"is one of {MOST_PARTS} parts, which is the most; make tasks by split_report(..., {finer})"
-            )
+            finer = finer_split(self.report_type, attributes)
+            raise self._at_cap(name, f"is one of {MOST_PARTS} parts, which is the most; make tasks by {finer}")
         self.jobs.update({f"{name}0": None, f"{name}1": None})
 
     def _at_cap(self, name: str, reason: str) -> RowCapError:
         job = self.jobs[name]
+        assert job is not None
         return RowCapError(
-            f"report job {job.report_id if job else '?'} ({self.told(name)}) has as many rows as Criteo's cap, beyond "
+            f"report job {job.report_id} ({self.told(name)}) has as many rows as Criteo's cap, beyond "
             f"which it cuts without a word, and {reason}. Nothing was written.\n"
             "  What to do: ask for fewer ids or dimensions, or take what came, with on_row_cap='warn'."
         )
@@ -256,8 +252,4 @@ class PartsOfReport:
 
     @property
     def _request(self) -> str:
-        task = self._task
-        account_id = None if task.account_id is None else str(task.account_id)
-        return request_hash(
-            task.report_type, self._parts.attributes, account_id, task.api_version or None, task.criteo_conn_id
-        )
+        return self._task.request_hash(self._parts.attributes)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_criteo.api.exceptions import CriteoError
 from airflow_provider_criteo.api.files import atomic_file, sha256_of
+from airflow_provider_criteo.api.models import DownloadedReport
 from airflow_provider_criteo.exceptions import DestinationError, InvalidInputError
+
+Report = TypeVar("Report", bound=DownloadedReport)
 
 LOCAL_SCHEMES = ("file", "local")
 _AZURE = ("abfs", "abfss")
@@ -106,6 +110,18 @@ class Destination:
                 if not isinstance(error, OSError):
                     of_the_block.append(error)
                 raise
+
+    def publish(self, write: Callable[[IO[bytes]], Report], before_publish: Callable[[Report], None]) -> Report:
+        """Write a report's file, which takes its place when it is whole.
+
+        :param write: writes it, and tells what it is.
+        :param before_publish: told of the file when it is whole, and not yet in its place.
+        :raises DestinationError: the storage refuses, or is full.
+        """
+        with self.new_file() as file:
+            report = replace(write(file), url=self.url)
+            before_publish(report)
+        return report
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:

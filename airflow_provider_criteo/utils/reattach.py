@@ -19,7 +19,6 @@ from airflow_provider_criteo.api.exceptions import PermissionDeniedError, Report
 from airflow_provider_criteo.api.models import JobState, problem_lines
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.retry import Retry
-from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.utils.clock import CLOCK
 
 if TYPE_CHECKING:
@@ -64,8 +63,6 @@ class _Notes:
 class Jobs(Protocol):
     """What a hook does about jobs."""
 
-    criteo_conn_id: str
-
     def create_report_job(
         self, report_type: str, attributes: Mapping[str, Any], account_id: str | None, *, quota_wait: float | None
     ) -> ReportJob:
@@ -95,14 +92,13 @@ class CreatedJob:
         self._log = log
 
     def once(
-        self, attributes: Mapping[str, Any], account_id: str | None, api_version: str | None, quota_wait: float | None
+        self, attributes: Mapping[str, Any], account_id: str | None, asked: str, quota_wait: float | None
     ) -> ReportJob:
         """The job that an earlier try of this task created, if it is of use; else a new one.
 
+        :param asked: a hash of the request.
         :param quota_wait: seconds to wait in all for a used-up quota; a little over a minute where None.
         """
-        with as_task_exceptions():
-            asked = request_hash(self._report_type, attributes, account_id, api_version, self._hook.criteo_conn_id)
         job = self._taken_up(asked, Retry(quota_wait, sleep=CLOCK.sleep))
         if job is not None:
             return job

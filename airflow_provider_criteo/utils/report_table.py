@@ -154,17 +154,6 @@ def write_table(
     :raises DestinationError: there is no room for a file.
     """
 
-    def publish(url: str, write: Callable[[IO[bytes]], TabledReport]) -> TabledReport:
-        place = target(url)
-        with place.new_file() as file:
-            report = write(file)
-            file.flush()
-            file.seek(0)
-            sha256 = sha256_of(file)
-            report = replace(report, url=place.url, size_bytes=file.tell(), sha256=sha256)
-            before_publish(report)
-        return report
-
     raws: list[str] = []
     received: list[DownloadedReport] = []
     with _room_for_temporary_files(), _empty_without_columns(received, parameters), ExitStack() as stack:
@@ -177,9 +166,9 @@ def write_table(
 
             def whole(file: IO[bytes]) -> TabledReport:
                 table = convert_with(raws, file, parameters, report_type=report_type, attributes=parameters.attributes)
-                return _checked(received, table, parameters, report_type)
+                return _measured(file, _checked(received, table, parameters, report_type))
 
-            return publish(destination, whole)
+            return target(destination).publish(whole, before_publish)
         with convert_by_day(
             raws,
             parameters,
@@ -190,10 +179,12 @@ def write_table(
             report = _checked(received, tables.table, parameters, report_type)
 
             def of_day(day: date, file: IO[bytes]) -> TabledReport:
-                return replace(report, table=tables.write(day, file))
+                return _measured(file, replace(report, table=tables.write(day, file)))
 
             days = {
-                day.isoformat(): publish(destination.replace(DATE, day.isoformat()), partial(of_day, day))
+                day.isoformat(): target(destination.replace(DATE, day.isoformat())).publish(
+                    partial(of_day, day), before_publish
+                )
                 for day in tables.days
             }
     files = tuple(_file_of_day(day, told) for day, told in days.items())
@@ -229,6 +220,13 @@ def _empty_without_columns(received: Sequence[DownloadedReport], parameters: Tab
         raise
 
 
+def _measured(file: IO[bytes], report: TabledReport) -> TabledReport:
+    """The report with the size and the checksum of the file that was written."""
+    file.flush()
+    file.seek(0)
+    return replace(report, sha256=sha256_of(file), size_bytes=file.tell())
+
+
 def _file_of_day(day: str, report: TabledReport) -> dict[str, Any]:
     return {
         "date": day,
@@ -249,10 +247,9 @@ def _checked(
             _check_against_told(part, rows)
     if table.rows == 0:
         _act_on_empty(received[0], parameters)
-    days = _days(parameters, report_type)
     capped = [part for part, rows in zip(received, table.source_rows, strict=True) if row.is_at_cap(rows)]
     if capped:
-        _act_on_row_cap(capped, max(table.source_rows), parameters, len(days))
+        _act_on_row_cap(capped, max(table.source_rows), parameters, report_type)
     whole = _as_one(received)
     source = {
         "size_bytes": whole.size_bytes,
@@ -265,6 +262,7 @@ def _checked(
             {"report_id": part.report_id, "rows": rows, "size_bytes": part.size_bytes, "sha256": part.sha256}
             for part, rows in zip(received, table.source_rows, strict=True)
         ]
+    days = tuple(_days(report_type, parameters.attributes))
     log.info(
         "The table has %d rows and %d columns, of %s of %s",
         table.rows,
@@ -272,7 +270,7 @@ def _checked(
         "a file" if len(received) == 1 else f"{len(received)} files",
         human(whole.size_bytes),
     )
-    return TabledReport(**vars(whole), table=table, truncated=bool(capped), source=source, days=tuple(days))
+    return TabledReport(**vars(whole), table=table, truncated=bool(capped), source=source, days=days)
 
 
 def _check_against_told(received: DownloadedReport, rows: int) -> None:
@@ -292,11 +290,18 @@ def _as_one(parts: Sequence[DownloadedReport]) -> DownloadedReport:
     return replace(parts[0], size_bytes=sum(part.size_bytes for part in parts), sha256="", row_count=row_count)
 
 
-def _days(parameters: TableParameters, report_type: str) -> list[str]:
+def _days(report_type: str, attributes: Mapping[str, Any] | None) -> list[str]:
+    """The days of a request; none where they are not known."""
     try:
-        return [day.isoformat() for day in report_days(report_type, parameters.attributes or {})]
+        return [day.isoformat() for day in report_days(report_type, attributes or {})]
     except ValueError:
         return []
+
+
+def finer_split(report_type: str, attributes: Mapping[str, Any] | None) -> str:
+    """How to ask for less at once than a request does."""
+    days = len(_days(report_type, attributes))
+    return f"split_report(..., {f'max_days={days // 2}' if days > 1 else 'max_ids'})"
 
 
 def _act_on_empty(received: DownloadedReport, parameters: TableParameters) -> None:
@@ -307,12 +312,13 @@ def _act_on_empty(received: DownloadedReport, parameters: TableParameters) -> No
         raise EmptyReportError(message)
 
 
-def _act_on_row_cap(capped: Sequence[DownloadedReport], rows: int, parameters: TableParameters, days: int) -> None:
-    finer = f"max_days={days // 2}" if days > 1 else "max_ids, or fewer dimensions"
+def _act_on_row_cap(
+    capped: Sequence[DownloadedReport], rows: int, parameters: TableParameters, report_type: str
+) -> None:
     report_ids = tuple(part.report_id for part in capped)
     message = (
         f"report job {', '.join(report_ids)} has {rows} rows, {AT_ROW_CAP}. "
-        f"What to do: ask for less at once, e.g. split_report(..., {finer})"
+        f"What to do: ask for less at once, e.g. {finer_split(report_type, parameters.attributes)}, or fewer dimensions"
     )
     if parameters.on_row_cap == "fail":
         error = RowCapError(f"{message}; or take what came, with on_row_cap='warn'. Nothing was written.")
