@@ -304,7 +304,7 @@ def error_for(answer: Answer, row: ReportType, report_id: str = "") -> CriteoErr
     :param report_id: of the job that was asked for; none for a create.
     """
     status, problems = answer.meant_status, answer.problems
-    job = ReportJob(report_id, row.id, str(status), JobState.UNKNOWN, problems=problems)
+    job = ReportJob(report_id, row.id, f"HTTP {status}", JobState.UNKNOWN, problems=problems)
     speaks_for_itself = status >= 500 or status in (401, 429)
     told = error_of_job_code(job, answer) if report_id and not speaks_for_itself else None
     general = told or error_of_status(answer)
@@ -313,7 +313,10 @@ def error_for(answer: Answer, row: ReportType, report_id: str = "") -> CriteoErr
     if answer.is_markup and report_id:
         return _refusal(answer)  # a gateway's page, which knows of no job
     if report_id and status in row.lost_job_statuses and not _names_retirement(problems):
-        return _lost(row.lost_job_statuses[status], job, answer.request)
+        if row.lost_job_statuses[status] is LostJob.EXPIRED:
+            expired = job.with_status(JobState.EXPIRED, f"expired (HTTP {status})")
+            return ReportExpiredError(expired, status, answer.request)
+        return _not_found(job, status, answer.request)
     if is_retired_route(answer):
         return _retired(
             answer,
@@ -365,13 +368,6 @@ def _letters(code: str) -> str:
 
 def _names_retirement(problems: tuple[Problem, ...]) -> bool:
     return any(_letters(problem.code) in _RETIRED_CODES for problem in problems)
-
-
-def _lost(lost: LostJob, job: ReportJob, request: str) -> CriteoError:
-    status = int(job.status)
-    if lost is LostJob.EXPIRED:
-        return ReportExpiredError(job.with_status(JobState.EXPIRED, f"expired (HTTP {status})"), status, request)
-    return _not_found(job, status, request)
 
 
 def _not_found(job: ReportJob, status: int, request: str) -> ReportJobNotFoundError:

@@ -357,7 +357,7 @@ class RateLimit:
     :param limit: calls per window.
     :param remaining: calls left in this window.
     :param reset_in: seconds from now until a call may be made, above 0, at most an hour.
-    :param reset_at: that moment as Criteo gave it (aware).
+    :param reset_at: that moment (aware), by the clock here.
     """
 
     limit: int | None = None

@@ -7,10 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.attributes import parse_attributes
-from airflow_provider_criteo.api.report_type import require_report_id
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
-from airflow_provider_criteo.utils.arguments import check_report_id
+from airflow_provider_criteo.utils.arguments import check_report_id, required_report_id
 from airflow_provider_criteo.utils.report_table import SPLIT, SPLIT_NEEDS_REQUEST
 
 if TYPE_CHECKING:
@@ -84,6 +83,6 @@ class DownloadReportOperator(WritesReportFile):
     def execute(self, context: Context) -> str:
         """Download the file."""
         with closing(self.hook), as_task_exceptions():
-            report_id = require_report_id(self.report_id)
+            report_id = required_report_id(self.report_id)
             asked = parse_attributes(self.attributes) if self.attributes else None
             return self.published_before(context, asked) or self.download(context, report_id, attributes=asked)

@@ -112,7 +112,7 @@ class CsvReport:
         """Arrow takes a file that ends within quotes as it is."""
         self._file.seek(self._start)
         text = io.TextIOWrapper(self._file, "utf-8", newline="")
-        csv.field_size_limit(2**31 - 1)
+        usual = csv.field_size_limit(2**31 - 1)
         try:
             for _ in csv.reader(text, delimiter=self._delimiter, strict=True):
                 pass
@@ -120,6 +120,7 @@ class CsvReport:
             if "unexpected end" in str(error):
                 raise TableError("the report's CSV ends within a quoted value; download it again") from None
         finally:
+            csv.field_size_limit(usual)
             text.detach()
 
 

@@ -34,7 +34,7 @@ def test_retail_media_accounts_come_from_all_pages(criteo_sandbox: Sandbox) -> N
 def test_a_version_of_its_own_is_asked_for(criteo_sandbox: Sandbox) -> None:
     listed(api_version="2027-01")
     assert [call["version"] for call in criteo_sandbox.journal("accounts")] == ["2027-01"]
-    with pytest.raises(InvalidInputError, match="api_version='2027-1'.*did you mean '2027-01'"):
+    with pytest.raises(InvalidInputError, match=r"api_version='2027-1'.*did you mean '2027-01'"):
         ListAccountsOperator(task_id="accounts", api_version="2027-1")
 
 
