@@ -15,10 +15,9 @@ from typing import Any
 from airflow_provider_criteo.api.answers import Answer, error_of_list
 from airflow_provider_criteo.api.exceptions import (
     CriteoError,
-    InvalidInputError,
     PermissionDeniedError,
     TransientError,
-    choices,
+    require_choice,
 )
 from airflow_provider_criteo.api.report_type import (
     API_VERSIONS,
@@ -72,8 +71,8 @@ def account_versions(api_version: str | None, today: date | None = None) -> tupl
     :param today: in UTC; now where None.
     :raises InvalidInputError: there is no such version.
     """
-    if api_version and api_version not in API_VERSIONS:
-        raise InvalidInputError(f"api_version={api_version!r}; {choices(api_version, API_VERSIONS)}")
+    if api_version:
+        require_choice("api_version", api_version, API_VERSIONS)
     served = CHANNELS if api_version == PREVIEW_VERSION else (CURRENT_VERSION, NEXT_VERSION)
     return versions_to_call(served, api_version, today)
 

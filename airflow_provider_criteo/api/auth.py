@@ -31,7 +31,7 @@ from airflow_provider_criteo.api.exceptions import (
     RateLimitError,
     TransientError,
     UnavailableError,
-    choices,
+    require_choice,
 )
 from airflow_provider_criteo.api.redaction import Redact, without
 
@@ -78,8 +78,7 @@ class Credentials:
             raise InvalidInputError(
                 "password: the client secret is missing; Criteo shows it once, when the key is created"
             )
-        if self.grant_type not in GRANT_TYPES:
-            raise InvalidInputError(f"grant_type={self.grant_type!r}; {choices(self.grant_type, GRANT_TYPES)}")
+        require_choice("grant_type", self.grant_type, GRANT_TYPES)
         if self.grant_type == "refresh_token" and not self.refresh_token:
             raise InvalidInputError("refresh_token is missing, and grant_type 'refresh_token' needs it")
 

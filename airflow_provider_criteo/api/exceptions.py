@@ -232,6 +232,15 @@ def describe_end(job: ReportJob) -> str:
     return f"{heading}: {job.message}".rstrip(": ") + problem_lines(job.problems) + warnings
 
 
+def require_choice(name: str, value: object, valid: Iterable[str]) -> None:
+    """Check a value that has to be one of a few.
+
+    :raises InvalidInputError: it is none of them.
+    """
+    if value not in list(valid):
+        raise InvalidInputError(f"{name}={value!r}; {choices(value, valid)}")
+
+
 def choices(wrong: object, valid: Iterable[str]) -> str:
     """The valid names, and the nearest to a wrong one: the tail of an error message."""
     names = sorted(valid)

@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.accounts import account_versions
-from airflow_provider_criteo.api.exceptions import choices
-from airflow_provider_criteo.exceptions import InvalidInputError, PermissionDeniedError, as_task_exceptions
+from airflow_provider_criteo.api.exceptions import require_choice
+from airflow_provider_criteo.exceptions import PermissionDeniedError, as_task_exceptions
 from airflow_provider_criteo.operators.base import UsesConnection
 from airflow_provider_criteo.utils.arguments import check_flags, is_final
 
@@ -71,5 +71,5 @@ class ListAccountsOperator(UsesConnection):
 
 
 def _check_kind(kind: object) -> None:
-    if kind not in _KINDS:
-        raise InvalidInputError(f"kind={kind!r}; {choices(kind, _KINDS)}")
+    with as_task_exceptions():
+        require_choice("kind", kind, _KINDS)

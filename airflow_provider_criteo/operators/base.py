@@ -27,7 +27,7 @@ from airflow_provider_criteo.utils.arguments import (
 from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.observability import openlineage
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles, request_hash
-from airflow_provider_criteo.utils.report_table import TableParameters
+from airflow_provider_criteo.utils.report_table import TableParameters, check_table_fields
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -261,6 +261,7 @@ class WritesReportFile(CriteoBaseOperator):
         self.report_file: dict[str, Any] | None = None
         if is_final(destination, self):
             check_destination(destination)
+        check_table_fields(self)
         check_flags(overwrite=overwrite)
 
     def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -7,14 +7,14 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import partial
 from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_criteo.api.exceptions import RowsMissingError, choices
+from airflow_provider_criteo.api.exceptions import RowsMissingError, require_choice
 from airflow_provider_criteo.api.files import sha256_of
 from airflow_provider_criteo.api.models import DownloadedReport, human
 from airflow_provider_criteo.api.report_type import AT_ROW_CAP
@@ -35,6 +35,7 @@ from airflow_provider_criteo.exceptions import (
     RowCapError,
     as_task_exceptions,
 )
+from airflow_provider_criteo.utils.arguments import is_final
 from airflow_provider_criteo.utils.destination import Destination
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,31 @@ SPLIT_NEEDS_REQUEST = (
 )
 ON_EMPTY = ("write", "skip", "fail")
 DATE = "{date}"
+
+
+def check_table_fields(task: Any) -> None:
+    """Check the fields of a table, as far as they are final; whether pyarrow is there is for the worker to see.
+
+    :raises InvalidInputError: one of them cannot be right.
+    """
+    if not task.output_format or not is_final(task.output_format, task):
+        return
+    options = {option.name: getattr(task, option.name) for option in fields(TableOptions)}
+    with as_task_exceptions():
+        TableOptions(**{name: value for name, value in options.items() if is_final(value, task)})
+        for name, valid in (("on_row_cap", (*ON_ROW_CAP, SPLIT)), ("on_empty", ON_EMPTY)):
+            if is_final(getattr(task, name), task):
+                require_choice(name, getattr(task, name), valid)
+    if is_final([task.destination, task.partition_by], task):
+        _check_placeholder(str(task.destination), task.partition_by)
+
+
+def _check_placeholder(destination: str, partition_by: str | None) -> None:
+    if (DATE in destination) != (partition_by is not None):
+        raise InvalidInputError(
+            f"destination={destination!r} and partition_by={partition_by!r}: with partition_by the destination "
+            f"has {DATE}, without it has none"
+        )
 
 
 @dataclass(frozen=True)
@@ -68,25 +94,20 @@ class TableParameters(TableOptions):
     attributes: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.on_row_cap == SPLIT:
+            raise InvalidInputError(SPLIT_NEEDS_REQUEST)
         with as_task_exceptions():
             require_pyarrow()
             super().__post_init__()
-        if self.on_row_cap == SPLIT:
-            raise InvalidInputError(SPLIT_NEEDS_REQUEST)
-        for name, valid in (("on_row_cap", ON_ROW_CAP), ("on_empty", ON_EMPTY)):
-            if getattr(self, name) not in valid:
-                raise InvalidInputError(f"{name}={getattr(self, name)!r}; {choices(getattr(self, name), valid)}")
+            require_choice("on_row_cap", self.on_row_cap, ON_ROW_CAP)
+            require_choice("on_empty", self.on_empty, ON_EMPTY)
 
     def destinations(self, destination: str, report_type: str) -> list[str]:
         """Where the table's files go: one, or one for each day of the range.
 
         :raises InvalidInputError: ``{date}`` and ``partition_by`` do not go together, or no range is known.
         """
-        if (DATE in destination) != (self.partition_by is not None):
-            raise InvalidInputError(
-                f"destination={destination!r} and partition_by={self.partition_by!r}: with partition_by the destination "
-                f"has {DATE}, without it has none"
-            )
+        _check_placeholder(destination, self.partition_by)
         if self.partition_by is None:
             return [destination]
         with as_task_exceptions():

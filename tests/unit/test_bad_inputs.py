@@ -183,6 +183,15 @@ BAD_ARGUMENTS: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (ReportToObjectStorageOperator, {**ALL, "timeout": "1h"}, ["timeout='1h'", "number or a timedelta"]),
     (ReportToObjectStorageOperator, {**ALL, "timeout": True}, ["timeout=True", "number or a timedelta"]),
     (ReportToObjectStorageOperator, {**ALL, "report_type": "mpo"}, ["report_type='mpo'", "valid:"]),
+    (ReportToObjectStorageOperator, {**ALL, "output_format": "parqet"}, ["output_format='parqet'", "did you mean 'parquet'"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": ["csv"]}, ["output_format=['csv']", "valid:"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "compression": "zstd"}, ["csv", "compression='zstd'", "gzip"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "columns": [1]}, ["columns", "1"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "column_types": {"Day": "date"}}, ["column_types['Day']='date'", "date32"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "on_row_cap": "ignore"}, ["on_row_cap='ignore'", "warn"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "on_empty": None}, ["on_empty=None", "skip"]),
+    (DownloadReportOperator, {**DOWNLOAD, "output_format": "csv", "partition_by": "Day"}, ["partition_by='Day'", "{date}"]),
+    (ReportToObjectStorageOperator, {**ALL, "destination": "/lake/{date}.csv", "output_format": "csv"}, ["partition_by=None", "{date}"]),
 ]  # fmt: skip
 
 

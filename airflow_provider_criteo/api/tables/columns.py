@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.attributes import dimensions_of, names_in
 from airflow_provider_criteo.api.dictionary import known_type, of_report_type, other_names
-from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError, choices
+from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError, choices, require_choice
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import get_report_type
 
@@ -71,16 +71,10 @@ class TableOptions:
     extra_columns: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
-        if self.output_format not in COMPRESSIONS:
-            raise InvalidInputError(
-                f"output_format={self.output_format!r} is not known; {choices(self.output_format, COMPRESSIONS)}"
-            )
+        require_choice("output_format", self.output_format, COMPRESSIONS)
         allowed = COMPRESSIONS[self.output_format]
-        if self.compression is not None and self.compression not in allowed:
-            raise InvalidInputError(
-                f"compression={self.compression!r} is not one of {self.output_format}; "
-                + choices(self.compression, allowed)
-            )
+        if self.compression is not None:
+            require_choice(f"output_format={self.output_format!r}, compression", self.compression, allowed)
         _check_column_types(self.column_types)
         _check_columns(self.columns)
         _check_extra_columns(self.extra_columns)
