@@ -1,8 +1,8 @@
 """The exceptions that tasks end with; their words are in ``api.exceptions``.
 
-Those that no retry can mend are ``AirflowFailException``; all others are retried as the task's ``retries`` say, the
-``TableError`` of a file that is no table too. Those of the API client are each also the exception of the same name in
-``api.exceptions``, whose text they have, so that a retry policy or an ``except`` can name either.
+Those that no retry can mend are ``AirflowFailException``; all others are retried as the task's ``retries`` say. Those of
+the API client are each also the exception of the same name in ``api.exceptions``, whose text they have, so that a retry
+policy or an ``except`` can name either.
 """
 
 from __future__ import annotations
@@ -67,6 +67,14 @@ class UnavailableError(api_exceptions.UnavailableError, TransientError):
 
 class ReportNotReadyError(api_exceptions.ReportNotReadyError, AirflowException):
     """The job has not ended, so that there is no file yet."""
+
+
+class TableError(api_exceptions.TableError, AirflowException):
+    """A file that cannot be read as a table: it is cut, holds errors, or is no report."""
+
+
+class UnknownColumnsError(api_exceptions.UnknownColumnsError, AirflowFailException):
+    """An empty report whose columns stand neither in the file nor in its request."""
 
 
 class DestinationError(api_exceptions.CriteoError, AirflowException):

@@ -196,6 +196,14 @@ class ReportNotReadyError(CriteoApiError):
     advice = "wait for the job with ReportJobStatusSensor before the download."
 
 
+class TableError(CriteoError):
+    """A report file that cannot be read as a table: it is cut, holds errors, or is no report."""
+
+
+class UnknownColumnsError(TableError):
+    """An empty report whose columns stand neither in the file nor in its request."""
+
+
 class ReportJobFailedError(CriteoError):
     """The job ended without a file.
 

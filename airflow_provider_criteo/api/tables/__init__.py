@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_criteo.api.dates import first_and_last_day, named_date
-from airflow_provider_criteo.api.exceptions import InvalidInputError
+from airflow_provider_criteo.api.exceptions import InvalidInputError, TableError, UnknownColumnsError
 from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.tables.columns import (
     COLUMN_TYPES,
     COMPRESSIONS,
-    TableError,
     TableOptions,
-    UnknownColumnsError,
     expected_columns,
 )
 

@@ -14,7 +14,13 @@ from typing import Any
 from airflow_provider_criteo.api import dictionary
 from airflow_provider_criteo.api.attributes import dimensions_of, names_in
 from airflow_provider_criteo.api.dictionary import known_type, of_report_type, other_names
-from airflow_provider_criteo.api.exceptions import CriteoError, InvalidInputError, choices, require_choice
+from airflow_provider_criteo.api.exceptions import (
+    InvalidInputError,
+    TableError,
+    UnknownColumnsError,
+    choices,
+    require_choice,
+)
 from airflow_provider_criteo.api.limits import limits_of
 from airflow_provider_criteo.api.reports import get_report_type
 
@@ -39,14 +45,6 @@ _OWN_TYPES: Sequence[tuple[type, str]] = (
     (date, "date32"),
 )
 _CONSTANTS = (str, int, float, Decimal, date, type(None))
-
-
-class TableError(CriteoError):
-    """A report file that cannot be read as a table: it is cut, holds errors, or is no report."""
-
-
-class UnknownColumnsError(TableError):
-    """An empty report whose columns stand neither in the file nor in its request."""
 
 
 @dataclass(frozen=True)

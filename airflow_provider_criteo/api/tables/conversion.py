@@ -15,8 +15,8 @@ import pyarrow.ipc
 
 from airflow_provider_criteo import __version__
 from airflow_provider_criteo.api.answers import is_markup
-from airflow_provider_criteo.api.exceptions import InvalidInputError
-from airflow_provider_criteo.api.tables.columns import Column, Layout, TableError, TableOptions, layout
+from airflow_provider_criteo.api.exceptions import InvalidInputError, TableError
+from airflow_provider_criteo.api.tables.columns import Column, Layout, TableOptions, layout
 from airflow_provider_criteo.api.tables.csv_report import CsvReport
 from airflow_provider_criteo.api.tables.json_report import JsonReport
 from airflow_provider_criteo.api.tables.values import arrow_type, constant, typed

@@ -15,7 +15,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import IO, Any
 
-from airflow_provider_criteo.api.tables.columns import TableError
+from airflow_provider_criteo.api.exceptions import TableError
 
 _LONGEST_VALUE = 16 * 1024 * 1024
 _TAIL = 1024 * 1024
