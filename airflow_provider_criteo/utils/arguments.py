@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeGuard
@@ -28,12 +29,27 @@ def is_final(value: object, task: Any) -> bool:
     :param task: its DAG may have delimiters of its own.
     """
     if isinstance(value, str):
-        return not any(start in value for start in _template_starts(task))
+        return not any(start in value for start in _template_starts(task)) and not _is_read_by_python(value, task)
     if isinstance(value, Mapping):
         return all(is_final(item, task) for item in value.values())
     if isinstance(value, (list, tuple, set)):
         return all(is_final(item, task) for item in value)
     return value is None or isinstance(value, (int, float))
+
+
+def _is_read_by_python(text: str, task: Any) -> bool:
+    """Whether native rendering makes something else of a text without templates, such as ``'["Day"]'``.
+
+    Numbers stay text, as ``UsesConnection`` renders them.
+
+    Source: https://jinja.palletsprojects.com/en/stable/nativetypes/
+    """
+    if not getattr(getattr(task, "_dag", None), "render_template_as_native_obj", False):
+        return False
+    try:
+        return type(ast.literal_eval(text)) not in (int, float, complex, tuple)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def _template_starts(task: Any) -> list[str]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_criteo.api.attributes import plain
 from airflow_provider_criteo.api.exceptions import RowsMissingError, require_choice
 from airflow_provider_criteo.api.files import sha256_of
 from airflow_provider_criteo.api.models import DownloadedReport, human
@@ -57,7 +58,7 @@ def check_table_fields(task: Any) -> None:
     """
     if not task.output_format or not is_final(task.output_format, task):
         return
-    options = {option.name: getattr(task, option.name) for option in fields(TableOptions)}
+    options = {option.name: plain(getattr(task, option.name)) for option in fields(TableOptions)}
     with as_task_exceptions():
         TableOptions(**{name: value for name, value in options.items() if is_final(value, task)})
         for name, valid in (("on_row_cap", (*ON_ROW_CAP, SPLIT)), ("on_empty", ON_EMPTY)):

@@ -180,6 +180,27 @@ def test_a_report_id_stays_text_where_templates_are_rendered_as_native_values(cr
     assert criteo.polls[0][1] == "123456"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"columns": '["Day", "Clicks"]'},
+        {"column_types": '{"Hour": "int64"}'},
+        {"extra_columns": '{"a": 1}'},
+        {"compression": "None"},
+        {"compression": "'gzip'"},
+    ],
+    ids=str,
+)
+def test_a_literal_is_not_final_where_templates_are_rendered_as_native_values(fields: dict[str, str]) -> None:
+    table = {"output_format": "csv", "destination": "/tmp/x.csv", "attributes": {}, **fields}
+    with dag(render_template_as_native_obj=True):
+        ReportToObjectStorageOperator(task_id="native", **table)
+        with pytest.raises(InvalidInputError, match="did you mean 'csv'"):
+            ReportToObjectStorageOperator(task_id="wrong", **{**table, "output_format": "csvv"})
+    with dag(), pytest.raises(InvalidInputError):
+        ReportToObjectStorageOperator(task_id="text", **table)
+
+
 @pytest.mark.parametrize("report_type", ["mpo-realtime", "not-in-a-specification"])
 @pytest.mark.parametrize("id_", ["0123", "1e5", "007e1", "1.0", "1_000", "0x10", "12345678901234567890", "-5", "1,2"])
 def test_text_that_looks_like_a_number_stays_text_where_templates_are_rendered_as_native_values(
