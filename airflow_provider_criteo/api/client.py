@@ -45,6 +45,7 @@ from airflow_provider_criteo.api.exceptions import ReportNotReadyError, Transien
 from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob, one_line, shortened
 from airflow_provider_criteo.api.polling import Wait, polled
+from airflow_provider_criteo.api.quota import rate_limit_of
 from airflow_provider_criteo.api.report_type import ReportType, require_account_id, require_report_id
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.api.retry import Retry, Sleep
@@ -359,11 +360,11 @@ class CriteoClient:
         response = http.send(
             self.session, method, url, request=request, timeout=self._timeout, redact=redact, **options
         )
+        self._last.rate_limit = rate_limit_of(response.headers)  # before the body, which may be cut
         if is_file and is_file(response.status_code):
             answer = Answer(response.status_code, response.headers, b"", redact, request)
         else:
             answer = http.read(response, request, self._timeout, redact)
-        self._last.rate_limit = answer.rate_limit
         self._tell_of_deprecation(answer)
         return answer, response
 

@@ -77,7 +77,8 @@ class Wire:
     async def head(self, reply: Reply, **headers: str) -> None:
         """Write a status line and headers as they are given, right or wrong."""
         self._answering(reply.status)
-        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+        phrase = next((status.phrase for status in HTTPStatus if status == reply.status), "Unknown")
+        lines = [f"HTTP/1.1 {reply.status} {phrase}"]
         given = {**reply.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         lines += [f"{name}: {value}" for name, value in given.items()]
         await self.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))

@@ -74,13 +74,15 @@ def after_turn(event: object) -> tuple[Deadline, dict[str, Any]]:
 
 
 def _read(event: object) -> tuple[Outcome, Deadline, dict[str, Any]]:
-    if not isinstance(event, dict):
+    known = event if isinstance(event, dict) else {}
+    outcome, error, deadline, carried = (known.get(name) for name in ("outcome", "error", "deadline", "carried"))
+    if outcome == "refused" and isinstance(error, dict) and error.get("message"):
+        raise error_from_json(error)
+    if outcome is None or not isinstance(deadline, dict) or not isinstance(carried, dict):
         raise _not_known(event)
     try:
-        if event["outcome"] == "refused":
-            raise error_from_json(event["error"])
-        return event, Deadline(**event["deadline"]), dict(event["carried"])
-    except (KeyError, TypeError, AttributeError):
+        return known, Deadline(**deadline), carried
+    except TypeError:
         raise _not_known(event) from None
 
 

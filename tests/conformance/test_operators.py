@@ -13,6 +13,7 @@ import pytest
 from package_parts import OPERATORS, load
 
 from airflow_provider_criteo.api.tables import TableOptions
+from airflow_provider_criteo.triggers.quota_turn import QuotaTurnTrigger
 from airflow_provider_criteo.triggers.report_job import ReportJobTrigger
 from airflow_provider_criteo.utils.report_table import TableParameters
 
@@ -127,6 +128,19 @@ TRIGGERS = [
 ]
 
 
+TURN = {
+    "call": "create",
+    "criteo_conn_id": "criteo_default",
+    "started": 1_795_000_000.25,
+    "end_time": 1_795_003_600.25,
+    "limit": 40,
+    "refused_until": 1_795_000_060.25,
+    "carried": {"job": None},
+    "beyond_first_window": True,
+    "calls": 3,
+}
+
+
 @pytest.mark.parametrize("arguments", TRIGGERS, ids=["least", "all"])
 def test_a_trigger_comes_back_from_the_database_as_it_was(arguments: dict[str, Any]) -> None:
     path, kwargs = ReportJobTrigger(**arguments).serialize()
@@ -164,10 +178,8 @@ def test_no_release_s_waiting_triggers_become_unreadable() -> None:
 def test_this_release_writes_what_its_golden_file_says() -> None:
     written = json.loads((GOLDEN / f"trigger-{released()}.json").read_text())
 
-    now = [
-        dict(zip(("classpath", "kwargs"), ReportJobTrigger(**arguments).serialize(), strict=True))
-        for arguments in TRIGGERS
-    ]
+    triggers = [*(ReportJobTrigger(**arguments) for arguments in TRIGGERS), QuotaTurnTrigger(**TURN)]
+    now = [dict(zip(("classpath", "kwargs"), trigger.serialize(), strict=True)) for trigger in triggers]
 
     assert now == written
 

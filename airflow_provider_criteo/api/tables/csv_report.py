@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from math import isfinite
 from threading import Lock
 from typing import IO, Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from airflow_provider_criteo.api.tables.columns import TableError
+from airflow_provider_criteo.api.exceptions import TableError
 
 # Not pa.scalar(), which imports pandas where that is installed.
 _QUOTE = pa.Array.from_buffers(pa.uint8(), 1, [None, pa.py_buffer(b'"')])[0]
@@ -112,16 +112,29 @@ class CsvReport:
         """Arrow takes a file that ends within quotes as it is."""
         self._file.seek(self._start)
         text = io.TextIOWrapper(self._file, "utf-8", newline="")
-        usual = csv.field_size_limit(2**31 - 1)
         try:
-            for _ in csv.reader(text, delimiter=self._delimiter, strict=True):
-                pass
+            with _longest_fields():
+                for _ in csv.reader(text, delimiter=self._delimiter, strict=True):
+                    pass
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise TableError("the report's CSV ends within a quoted value; download it again") from None
         finally:
-            csv.field_size_limit(usual)
             text.detach()
+
+
+_field_size_limit = Lock()
+
+
+@contextmanager
+def _longest_fields() -> Iterator[None]:
+    """Let a field be of any length: csv's limit is the process's."""
+    with _field_size_limit:
+        usual = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(usual)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -448,6 +448,8 @@ PENDING_JOB = {"report_id": "1", "report_type": "mpo-realtime", "status": "Pendi
         {"outcome": "done", **REST, "job": {**PENDING_JOB, "state": "odd"}},
         {"outcome": "done", **REST, "job": PENDING_JOB},
         {"outcome": "timeout"},
+        {"outcome": "done", **REST, "carried": "text", "job": {**PENDING_JOB, "state": "done"}},
+        {"outcome": "done", "deadline": {"started": 0.0}, "carried": {}, "job": {**PENDING_JOB, "state": "done"}},
         {"outcome": "timeout", **REST},
         {"outcome": "refused"},
         {"outcome": "refused", "error": {}},
