@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_criteo.sandbox import Sandbox
 
 TIMEOUT = 12
-DAG = f"""
+DAG = """
+import os
+
 import pendulum
 from airflow import DAG
 
@@ -21,11 +23,11 @@ from airflow_provider_criteo.transfers.report_to_object_storage import ReportToO
 with DAG("one_task", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False):
     ReportToObjectStorageOperator(
         task_id="report",
-        attributes={{"advertiserIds": ["1"], "lookbackWindow": 60}},
-        destination="{{{{ var.value.lake }}}}/report.csv",
+        attributes={"advertiserIds": ["1"], "lookbackWindow": 60},
+        destination="{{ var.value.lake }}/report.csv",
         deferrable=True,
         poke_interval=5,
-        timeout={TIMEOUT},
+        timeout=int(os.environ["TIMEOUT"]),
     )
 """
 
@@ -42,6 +44,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_CRITEO_DEFAULT": sandbox.connection(),
         "AIRFLOW_VAR_LAKE": f"file://{tmp_path}/lake",
+        "TIMEOUT": str(TIMEOUT),
     }
     run(env, "db", "migrate")
     return env
@@ -72,6 +75,6 @@ def test_a_quota_that_is_given_back_in_time(env: dict[str, str], sandbox: Sandbo
     sandbox.configure(pending_seconds=0)
     for call in ("create", "download"):
         sandbox.fault(call, "http-429-reset-only", times=2, seconds=1)
-    said = run(env, "dags", "test", "one_task", "2026-11-20")
+    said = run({**env, "TIMEOUT": "120"}, "dags", "test", "one_task", "2026-11-20")
     assert (tmp_path / "lake" / "report.csv").exists(), said[-5000:]
     assert len(sandbox.jobs()) == 1

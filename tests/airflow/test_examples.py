@@ -88,7 +88,8 @@ def test_nightly_backfill_tells_the_consumer_which_days_to_load(
     days = [f"2026-10-{day}" for day in range(13, 22)]
     assert {path.parent.name for path in (lake / "nightly").rglob("*.parquet")} >= {f"day={day}" for day in days}
     loaded = lake / "warehouse"
-    until("all days are loaded", lambda: {path.stem for path in loaded.glob("*.parquet")} >= set(days))
+    # Longer than Airflow's usual delay between two tries, in case the first meets a machine that is busy.
+    until("all days are loaded", lambda: {path.stem for path in loaded.glob("*.parquet")} >= set(days), timeout=420)
     for day in days:
         assert (loaded / f"{day}.parquet").read_bytes() == (lake / f"nightly/day={day}/part.parquet").read_bytes()
 
