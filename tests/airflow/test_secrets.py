@@ -112,7 +112,7 @@ def spellings(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
     # What was issued stands nowhere but in the server itself.
     tokens = sandbox._app.api.tokens
     yield from ((f"access token {number}", token) for number, token in enumerate(tokens._access))
-    yield from ((f"refresh token {number}", token) for number, token in enumerate(tokens._refresh))
+    yield from ((f"refresh token or code {number}", token) for number, token in enumerate(tokens._consents))
 
 
 @pytest.fixture(scope="module")
