@@ -270,7 +270,7 @@ def test_two_years_of_an_account_are_as_many_requests_as_the_guide_says() -> Non
     from airflow_provider_criteo.api.splitting import split_report
 
     page = (DOCS / "guides" / "account.md").read_text()
-    start, end = re.findall(r'"(?:start|end)Date": "([\d-]+)"', page)
+    start, end, first, last = re.findall(r'"(?:start|end)Date": "([\d-]+)"', page)
     attributes = {
         "startDate": start,
         "endDate": end,
@@ -284,6 +284,8 @@ def test_two_years_of_an_account_are_as_many_requests_as_the_guide_says() -> Non
     ]
     assert days == [*[100] * 7, 30]
     assert "Eight requests for each account: seven of 100 days and one of 30." in page
+    whole = {"advertiserIds": ["7"], "startDate": first, "endDate": last, "dimensions": ["Day"], "metrics": ["Clicks"]}
+    assert split_report("statistics", whole) == [whole], "one request for each advertiser"
 
 
 def test_every_example_dag_is_listed() -> None:
