@@ -58,9 +58,7 @@ def is_camel_case(report_type: str) -> bool:
 @cache
 def additivity(name: str) -> str | None:
     """Whether a metric adds up: ``sum``, ``ratio``, ``distinct`` or ``none``; None for what is no metric."""
-    known: dict[str, str] = data.read("columns")["additivity"]
-    names = [
-        name.lower(),
-        *(others.get(name.lower(), "") for others in map(other_names, data.read("columns")["renames"])),
-    ]
+    columns, lower = data.read("columns"), name.lower()
+    known: dict[str, str] = columns["additivity"]
+    names = [lower, *(other_names(report_type).get(lower, "") for report_type in columns["renames"])]
     return next((known[spelt] for spelt in names if spelt in known), None)

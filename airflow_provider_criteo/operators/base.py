@@ -40,7 +40,7 @@ class UsesConnection(BaseOperator):
 
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of Criteo's current one (templated).
-    :raises InvalidInputError: there is no such connection id.
+    :raises InvalidInputError: ``criteo_conn_id`` names none.
     """
 
     template_fields: Sequence[str] = ("api_version", "criteo_conn_id")
