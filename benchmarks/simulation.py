@@ -200,6 +200,8 @@ async def _exported(world: World, connection: int, index: int) -> None:
         queue.was_made(SECONDS_UNTIL_TRIGGERED)
     await _waited(world, queue, connection, done_at)
     await queue.turn(Call.DOWNLOAD, loop.time())
+    if night.pool is not None:
+        queue.expect_call()
     await _on_a_worker(world, connection, index, Call.DOWNLOAD, loop.time(), had_turn=True)
 
 

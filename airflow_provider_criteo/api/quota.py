@@ -177,8 +177,9 @@ class Pace:
         self._ceiling = calls_per_minute
         self._documented = documented
         self._next_grant = 0.0
-        self._expected = 0
-        self._expected_until = -math.inf
+        self._expected: list[float] = []
+        """Until when each call is expected that others are about to make without a grant; the soonest first."""
+        self._first_window_is_expected = False
         self._window = window
         self._clock = clock
         self._limit: int | None = None
@@ -199,7 +200,7 @@ class Pace:
         """
         if self._in_flight >= (1 if self._allowed is None else MOST_CONCURRENT):
             return math.inf
-        wait = self._wait(self._allowed)
+        wait = self._wait_beside_expected()
         if not wait:
             self._in_flight += 1
         return wait
@@ -214,11 +215,10 @@ class Pace:
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        wait = max(self._wait(self._allowed), self._next_grant - now)
+        wait = max(self._wait_beside_expected(), self._next_grant - now)
         apart = self._window / (self._allowed or max(self._documented, self._calls.most))
-        if self._expected and now < self._expected_until:
-            room = apart if self._allowed is None else self._wait(self._allowed, self._expected)
-            wait = max(wait, min(room, self._expected_until - now))
+        if self._allowed is None and self._expects():
+            wait = max(wait, min(apart, self._expected[-1] - now))
         if not wait:
             self._count()
             self._next_grant = now + apart / 2
@@ -226,18 +226,23 @@ class Pace:
 
     def expect_calls(self) -> None:
         """Others are about to make a first window's calls without a grant; once, as later windows have grants."""
-        if self._expected_until == -math.inf:
-            self._expected = max(0, (self._ceiling or self._documented) - len(self._calls))
-            self._expected_until = self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS
+        if not self._first_window_is_expected:
+            self._first_window_is_expected = True
+            self._expect(max(0, (self._ceiling or self._documented) - len(self._calls)))
+
+    def expect_call(self) -> None:
+        """One more is about to be made without a grant; no matter while nothing tells the limit."""
+        if self._allowed is not None:
+            self._expect(1)
 
     def was_made(self, seconds_ago: float) -> None:
         """Another process made a call that was not granted to it.
 
         :param seconds_ago: when; by now it may be out of the window.
         """
-        if self._expected:
-            self._expected -= 1
-            self._expected_until = self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS
+        others = len(self._expected) - 1
+        self._expected = []
+        self._expect(others)
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
 
@@ -246,6 +251,21 @@ class Pace:
         """Calls a window; None while nothing tells."""
         known = [calls for calls in (self._ceiling, self._share, self._limit) if calls is not None]
         return min(known, default=None)
+
+    def _expect(self, calls: int) -> None:
+        self._expected += [self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS] * calls
+
+    def _expects(self) -> bool:
+        now = self._clock()
+        self._expected = [until for until in self._expected if now < until]
+        return bool(self._expected)
+
+    def _wait_beside_expected(self) -> float:
+        wait = self._wait(self._allowed)
+        if self._allowed is not None and self._expects():
+            room = self._wait(self._allowed, len(self._expected))
+            wait = max(wait, min(room, self._expected[0] - self._clock()))
+        return wait
 
     def _wait(self, allowed: int | None, expected: int = 0) -> float:
         now = self._clock()

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from airflow_provider_criteo.api.exceptions import RateLimitError
 
 
+_DEFAULT_POOL = "default_pool"  # airflow.models.pool.Pool.DEFAULT_POOL_NAME
+
+
 class WaitsForReportJob(CriteoBaseOperator):
     """A task that waits for a report job, without a worker where it is deferrable."""
 
     poke_interval: float
     deferrable: bool
+
+    @property
+    def has_own_pool(self) -> bool:
+        """A pool of the user's own is taken for the bound of what is under way, as ``docs/scaling.md`` advises."""
+        return bool(self.pool != _DEFAULT_POOL)
 
     def minutes_of_quota_before(self, context: Context) -> float:
         """Minutes of the quota that a call each of the tasks before this one uses up; 0 within the first."""

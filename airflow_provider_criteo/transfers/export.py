@@ -76,8 +76,13 @@ class ExportsReport(CreatesReportJob, WaitsForReportJob, WritesReportFile):
             pause = 0.0 if at_once else wait_seconds
             while wait_seconds:
                 if self.deferrable:
-                    calls = {"called_at": called_at, "calls_made": calls_made}
-                    options = {"then_download": carried is None, "carried": carried, **calls}
+                    options = {
+                        "then_download": carried is None,
+                        "carried": carried,
+                        "called_at": called_at,
+                        "calls_made": calls_made,
+                        "frees_slot": self.has_own_pool,
+                    }
                     self.defer_until_done(job.report_id, pause or 0.0, deadline, **options)
                 CLOCK.sleep(pause or 0.0)
                 wait_seconds = pause = polled(wait, lambda: self.hook.get_report_job(job.report_id, self.report_type))

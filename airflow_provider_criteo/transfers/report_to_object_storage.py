@@ -25,8 +25,6 @@ from airflow_provider_criteo.utils.trigger_event import after_turn, after_wait
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_DEFAULT_POOL = "default_pool"  # airflow.models.pool.Pool.DEFAULT_POOL_NAME
-
 
 class ReportToObjectStorageOperator(ExportsReport):
     """Create a report job, wait for it and download its file.
@@ -130,8 +128,5 @@ class ReportToObjectStorageOperator(ExportsReport):
     # Deferrable
 
     def _is_beyond_first_window(self, context: Context) -> bool:
-        """Whether one window of the quota has no call for so many tasks before it: then a try would be refused.
-
-        A pool of the user's own is taken for the bound of what is under way at once, as ``docs/scaling.md`` advises.
-        """
-        return self.pool == _DEFAULT_POOL and self.minutes_of_quota_before(context) > 0
+        """Whether one window of the quota has no call for so many tasks before it: then a try would be refused."""
+        return not self.has_own_pool and self.minutes_of_quota_before(context) > 0

@@ -86,6 +86,10 @@ class ConnectionPoller:
             self._queue.expect_calls()
         await self._queue.turn(call, due)
 
+    def expect_call(self) -> None:
+        """A worker is about to make a call without a turn."""
+        self._queue.expect_call()
+
     async def was_made(self, seconds_ago: float) -> None:
         """A worker made a call without a turn; the others of its kind are not known here.
 

@@ -82,6 +82,11 @@ class TurnQueue:
         if self._pace is not None:
             self._pace.expect_calls()
 
+    def expect_call(self) -> None:
+        """A worker is about to make one without a turn."""
+        if self._pace is not None:
+            self._pace.expect_call()
+
     def let_go(self) -> None:
         """Give as many turns as the pace allows; come back when it allows the next."""
         self.stop()

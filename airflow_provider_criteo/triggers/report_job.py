@@ -46,6 +46,7 @@ class ReportJobTrigger(BaseTrigger):
     :param called_at: when the task itself made a call without a turn in the queue, epoch seconds, where it did.
     :param carried: given back in the event.
     :param calls_made: how many such calls it made.
+    :param frees_slot: whether another task waits for this one's slot of a pool: its create will take no turn.
     """
 
     report_id: str
@@ -63,6 +64,7 @@ class ReportJobTrigger(BaseTrigger):
     called_at: float | None = None
     carried: dict[str, Any] | None = None
     calls_made: int = 1
+    frees_slot: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
@@ -101,6 +103,8 @@ class ReportJobTrigger(BaseTrigger):
         """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(poller.turn(call, CLOCK.now()), max(self.end_time - CLOCK.now(), 0.0))
+        if self.frees_slot:
+            poller.expect_call()
 
     async def _done(self, poller: Any, deadline: Deadline) -> ReportJob:
         """The job, when it is done."""

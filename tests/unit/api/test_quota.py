@@ -304,6 +304,26 @@ def test_an_expected_call_that_does_not_come_is_awaited_no_longer(ceiling: int |
     assert pace.try_grant() == 0
 
 
+def test_room_is_kept_for_each_call_that_others_are_about_to_make() -> None:
+    now = 0.0
+    pace = Pace(4, clock=lambda: now)
+    pace.expect_call()
+    now = 6.0
+    pace.expect_call()
+    pace.was_made(0.0)
+    assert [pace.try_start(), pace.try_grant()] == [0, 0]
+    now = 7.0
+    assert [pace.try_start(), pace.try_grant()] == [9, 9], "the one that has not come lapses"
+    now = 16.0
+    assert pace.try_start() == 0
+
+
+def test_no_call_is_expected_while_nothing_tells_the_limit() -> None:
+    pace = Pace(documented=4, clock=lambda: 0.0)
+    pace.expect_call()
+    assert pace.try_grant() == 0
+
+
 def test_a_limit_above_the_documented_one_is_found_by_the_first_429() -> None:
     now = 0.0
     pace = Pace(documented=2, clock=lambda: now)

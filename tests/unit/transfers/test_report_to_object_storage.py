@@ -202,6 +202,15 @@ def test_the_first_window_is_as_large_as_the_connection_says(
         assert len(task.deferrals) == queues
 
 
+@pytest.mark.parametrize("pool", ["default_pool", "criteo"])
+def test_the_queue_hears_that_the_end_of_a_task_in_a_pool_lets_another_go(
+    pool: str, criteo: ScriptedCriteo, run: Any
+) -> None:
+    task = run(deferrable=True, pool=pool)
+    task.result()
+    assert task.deferrals[0].trigger.frees_slot == (pool == "criteo")
+
+
 def test_one_timeout_bounds_the_waits_for_the_quota_and_for_the_job(
     criteo: ScriptedCriteo, time: VirtualTime, run: Any
 ) -> None:

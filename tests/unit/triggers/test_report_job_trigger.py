@@ -96,6 +96,24 @@ def test_the_worker_is_woken_when_the_quota_has_a_call_for_its_download(
     assert time.now() == began + woken
 
 
+@pytest.mark.parametrize(("frees_slot", "woken"), [(False, 7.5), (True, 10)], ids=["no pool", "a pool"])
+def test_room_is_kept_for_the_create_of_the_task_that_gets_its_slot(
+    frees_slot: bool, woken: float, criteo: ScriptedCriteo, time: VirtualTime, make_trigger: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=4))
+    began = time.now()
+    triggers = [
+        make_trigger(then_download=True, first_poll_at=began + 1, frees_slot=frees_slot),
+        make_trigger(then_download=True, first_poll_at=began + 2),
+    ]
+
+    async def both() -> None:
+        await asyncio.gather(*(payload(trigger) for trigger in triggers))
+
+    time.run(both())
+    assert time.now() == pytest.approx(began + 1 + woken, abs=0.1)
+
+
 # The connection
 
 
