@@ -198,6 +198,8 @@ async def _exported(world: World, connection: int, index: int) -> None:
     queue = world.queue(connection)
     if not had_turn:
         queue.was_made(SECONDS_UNTIL_TRIGGERED)
+        if night.pool is None:
+            queue.expect_calls()
     await _waited(world, queue, connection, done_at)
     await queue.turn(Call.DOWNLOAD, loop.time())
     if night.pool is not None:

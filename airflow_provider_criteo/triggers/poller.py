@@ -90,13 +90,16 @@ class ConnectionPoller:
         """A worker is about to make a call without a turn."""
         self._queue.expect_call()
 
-    async def was_made(self, seconds_ago: float) -> None:
-        """A worker made a call without a turn; the others of its kind are not known here.
+    async def was_made(self, seconds_ago: float, *, with_others: bool) -> None:
+        """A worker made a call without a turn.
 
+        :param with_others: whether a window's tasks beside this one make theirs without a turn, too.
         :raises UnavailableError: the connection cannot be looked up.
         """
         await self._current_client()
         self._queue.was_made(seconds_ago)
+        if with_others:
+            self._queue.expect_calls()
 
     async def _in_thread(
         self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None

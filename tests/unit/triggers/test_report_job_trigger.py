@@ -114,6 +114,27 @@ def test_room_is_kept_for_the_create_of_the_task_that_gets_its_slot(
     assert time.now() == pytest.approx(began + 1 + woken, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("called_ago", "frees_slot", "polled"),
+    [(None, False, 1), (0, False, 10), (0, True, 1), (61, False, 1)],
+    ids=["in turn", "a first window's", "in a pool", "another triggerer's"],
+)
+def test_a_first_poll_leaves_room_for_the_other_creates_of_the_first_window(
+    called_ago: float | None,
+    frees_slot: bool,
+    polled: float,
+    criteo: ScriptedCriteo,
+    time: VirtualTime,
+    make_trigger: Any,
+    monkeypatch: Any,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=4))
+    began = time.now()
+    called_at = None if called_ago is None else began - called_ago
+    time.run(payload(make_trigger(first_poll_at=began + 1, called_at=called_at, frees_slot=frees_slot)))
+    assert [at for at, _ in criteo.polls] == [pytest.approx(began + polled, abs=0.1)]
+
+
 # The connection
 
 
