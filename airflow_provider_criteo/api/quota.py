@@ -240,9 +240,10 @@ class Pace:
 
         :param seconds_ago: when; by now it may be out of the window.
         """
-        others = len(self._expected) - 1
-        self._expected = []
-        self._expect(others)
+        if self._expects():
+            others = len(self._expected) - 1
+            self._expected = []
+            self._expect(others)  # who comes one after the other is awaited from the last one on
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
 
