@@ -63,8 +63,8 @@ test-secrets: setup ## no secret anywhere, on a real Airflow at level DEBUG
 test-scale: setup ## 200 sensors deferred at once on a real Airflow
 	$(PYTHON) -m pytest tests/airflow/test_deferred_at_scale.py --timeout 900 -s
 
-test-night: setup ## 300 mapped reports under a quota, the triggerer killed in their middle; REPORTS=120 for fewer (installs PostgreSQL)
-	$(PYTHON) -m pytest tests/airflow/test_night.py --timeout 3600 -s
+test-night: setup ## 300 mapped reports under a quota, the triggerer killed in their middle, REPORTS=120 for fewer; two queues, and tasks that leave one (installs PostgreSQL)
+	$(PYTHON) -m pytest tests/airflow/test_night.py tests/airflow/test_turns.py --timeout 3600 -s
 
 types: setup ## mypy, strict
 	$(BIN)/mypy

@@ -27,6 +27,7 @@ with DAG(
     ReportToObjectStorageOperator.partial(
         task_id="report",
         destination="{{ dag_run.conf['lake'] }}/{{ ti.map_index }}.csv",
+        criteo_conn_id="{{ dag_run.conf.get('connection', 'criteo_default') }}",
         deferrable=True,
         timeout=timedelta(hours=3),
     ).expand(attributes=attributes())
