@@ -179,7 +179,7 @@ class Pace:
         self._next_grant = 0.0
         self._expected: list[float] = []
         """Until when each call is expected that others are about to make without a grant; the soonest first."""
-        self._first_window_is_expected = False
+        self._first_window_until: float | None = None
         self._window = window
         self._clock = clock
         self._limit: int | None = None
@@ -226,8 +226,8 @@ class Pace:
 
     def expect_calls(self) -> None:
         """Others are about to make a first window's calls without a grant; once, as later windows have grants."""
-        if not self._first_window_is_expected:
-            self._first_window_is_expected = True
+        if self._first_window_until is None:
+            self._first_window_until = self._clock() + self._window
             self._expect(max(0, (self._ceiling or self._documented) - len(self._calls)))
 
     def expect_call(self) -> None:
@@ -241,9 +241,9 @@ class Pace:
         :param seconds_ago: when; by now it may be out of the window.
         """
         if self._expects():
-            others = len(self._expected) - 1
-            self._expected = []
-            self._expect(others)  # who comes one after the other is awaited from the last one on
+            del self._expected[0]
+            if self._clock() < (self._first_window_until or 0.0):
+                self._await_anew()
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
 
@@ -255,6 +255,11 @@ class Pace:
 
     def _expect(self, calls: int) -> None:
         self._expected += [self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS] * calls
+
+    def _await_anew(self) -> None:
+        others = len(self._expected)
+        self._expected = []
+        self._expect(others)
 
     def _expects(self) -> bool:
         now = self._clock()
@@ -276,7 +281,7 @@ class Pace:
             wait = max(wait, self._remaining_until - now)
         if allowed is not None:
             excess = len(self._calls) + self._in_flight + expected - allowed
-            self._is_used_up = self._is_used_up or excess >= 0
+            self._is_used_up = self._is_used_up or excess - expected >= 0
             if 0 <= excess < len(self._calls):
                 wait = max(wait, self._calls.seconds_until_free(excess))
             elif excess >= 0:

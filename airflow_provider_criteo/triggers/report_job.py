@@ -47,7 +47,8 @@ class ReportJobTrigger(BaseTrigger):
     :param called_at: when the task itself made a call without a turn in the queue, epoch seconds, where it did.
     :param carried: given back in the event.
     :param calls_made: how many such calls it made.
-    :param frees_slot: whether another task waits for this one's slot of a pool: its create will take no turn.
+    :param frees_slot: whether its task is in a pool of the user's own, where its end may let another one go, whose create
+        takes no turn.
     """
 
     report_id: str

@@ -318,6 +318,29 @@ def test_room_is_kept_for_each_call_that_others_are_about_to_make() -> None:
     assert pace.try_start() == 0
 
 
+def test_who_does_not_come_is_awaited_no_longer_though_others_come() -> None:
+    now = 0.0
+    pace = Pace(3, clock=lambda: now)
+    pace.expect_call()
+    pace.expect_call()
+    now = 6.0
+    pace.was_made(0.0)
+    now = 11.0
+    assert [pace.try_start(), pace.try_start()] == [0, 0]
+
+
+@pytest.mark.parametrize("ceiling", [None, 40])
+def test_the_others_of_a_first_window_are_awaited_for_a_minute_at_most(ceiling: int | None) -> None:
+    now = 0.0
+    pace = Pace(ceiling, documented=40, clock=lambda: now)
+    waited = []
+    for now in range(0, 300, 9):
+        pace.was_made(0.0)
+        pace.expect_calls()
+        waited += [now] * (pace.try_grant() > 0)
+    assert 0 < max(waited) <= 70
+
+
 def test_no_call_is_expected_while_nothing_tells_the_limit() -> None:
     pace = Pace(documented=4, clock=lambda: 0.0)
     pace.expect_call()
