@@ -44,6 +44,15 @@ def test_a_queue_waits_for_no_other_and_for_nobody_who_has_left_it(
     many = stack.trigger("night", {"reports": MANY, "lake": f"file://{lake}/many"})
     until("most of the tasks are in the queue", lambda: len(in_queue(stack, many)) >= MANY - 2 * CALLS_PER_MINUTE)
 
+    leaving = in_queue(stack, many)[-FAILED - SUCCEEDED - CLEARED :]
+    assert len(leaving) == FAILED + SUCCEEDED + CLEARED
+    left_at = time.time()
+    for place, index in enumerate(leaving):
+        if place < FAILED + SUCCEEDED:
+            mark(stack, many, index, "failed" if place < FAILED else "success")
+        else:
+            clear(stack, many, index)
+
     began = time.time()
     few = stack.trigger("night", {"reports": FEW, "lake": f"file://{lake}/few", "connection": "criteo_other"})
     assert stack.wait("night", few) == "success"
@@ -55,14 +64,6 @@ def test_a_queue_waits_for_no_other_and_for_nobody_who_has_left_it(
     assert not [call for call in calls(other) if call["status"] == 429]
     assert len(of_many) > 0.7 * CALLS_PER_MINUTE * (seconds / 60 - 1)
 
-    leaving = in_queue(stack, many)[-FAILED - SUCCEEDED - CLEARED :]
-    assert len(leaving) == FAILED + SUCCEEDED + CLEARED
-    left_at = time.time()
-    for place, index in enumerate(leaving):
-        if place < FAILED + SUCCEEDED:
-            mark(stack, many, index, "failed" if place < FAILED else "success")
-        else:
-            clear(stack, many, index)
     assert stack.wait("night", many, timeout=1800) == "failed", "as some are marked so"
     after = [call for call in calls(sandbox) if call["time"] >= left_at]
     bound = len(after) / CALLS_PER_MINUTE * 60
