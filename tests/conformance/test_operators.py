@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,23 @@ def serialised(dag: Any) -> Any:
     except ImportError:
         from airflow.serialization.serialized_objects import SerializedDAG as Serialization
     return Serialization.to_dict(dag)
+
+
+def test_airflows_setting_makes_waiting_without_a_worker_the_default() -> None:
+    code = (
+        "from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor\n"
+        "from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator\n"
+        "sensor = ReportJobStatusSensor(task_id='wait', report_id='1')\n"
+        "task = ReportToObjectStorageOperator(task_id='one', attributes={'advertiserIds': ['1']}, destination='/x.csv')\n"
+        "print(sensor.deferrable, task.deferrable)"
+    )
+
+    def told(**env: str) -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=True).stdout
+
+    assert told().split()[-2:] == ["False", "False"]
+    assert told(AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE="True").split()[-2:] == ["True", "True"]
 
 
 TRIGGERS = [

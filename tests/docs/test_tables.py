@@ -113,6 +113,29 @@ def test_the_package_says_the_pythons_that_the_matrix_runs() -> None:
     assert said == sorted({python for pythons in PYTHONS.values() for python in pythons})
 
 
+def test_the_required_versions_are_those_of_the_package() -> None:
+    rows = re.findall(r"^\| `?([\w -]+?)`? \| ([\d.]+) ", section(DOCS / "index.md", "Install"), re.MULTILINE)
+    told = {name.lower().replace(" ", "-"): version.removesuffix(".0") for name, version in rows}
+    asked = [f"python{project()['requires-python']}", *project()["dependencies"]]
+    assert told == {name: version.removesuffix(".0") for name, _, version in (one.partition(">=") for one in asked)}
+
+
+def test_an_extra_brings_what_its_row_says() -> None:
+    extras = project()["optional-dependencies"]
+    for line in section(DOCS / "index.md", "Install").splitlines():
+        name, *brings = code_in(line.rpartition(" | ")[0]) if line.startswith("| `") else [""]
+        if name in extras and name != "all":
+            assert brings == [re.split(r"[>=<; ]", one)[0] for one in extras[name]]
+    assert set(code_in(README.read_text().partition("Extras: ")[2].partition("\n\n")[0])) == set(extras)
+
+
+def test_the_sandboxs_page_has_every_control() -> None:
+    from airflow_provider_criteo.sandbox import SandboxControl
+
+    controls = {name for name, made in vars(SandboxControl).items() if callable(made) and not name.startswith("_")}
+    assert controls - {"help"} <= set(re.findall(r"`(\w+)\(", (DOCS / "sandbox.md").read_text()))
+
+
 def test_every_extra_is_listed_and_all_has_all() -> None:
     extras = project()["optional-dependencies"]
     assert {code_in(cell)[0] for cell in first_cells(section(DOCS / "index.md", "Install")) if code_in(cell)} >= {

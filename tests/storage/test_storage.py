@@ -258,3 +258,31 @@ def test_a_scheme_that_no_one_knows(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInputError, match="smb"):
         Destination("smb://server/share/r.csv").require_writable()
+
+
+# Any other that fsspec can write
+
+
+def test_any_other_storage_gets_the_file_under_a_hidden_name_first(download: Download, tmp_path: Path) -> None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    moved: list[tuple[list[str], int]] = []
+
+    class Share(LocalFileSystem):  # type: ignore[misc] # has no types
+        protocol = ("sftp",)
+
+        def mv(self, source: str, target: str, **options: Any) -> None:
+            moved.append(([path.name for path in tmp_path.iterdir()], Path(source).stat().st_size))
+            if len(moved) == 1:
+                raise OSError("the connection was lost")
+            super().mv(source, target, **options)
+
+    pytest.importorskip("airflow.sdk.io").attach("sftp", fs=Share())
+    with pytest.raises(DestinationError, match="the connection was lost"):
+        download(f"sftp://server{tmp_path}/report.csv")
+    assert not list(tmp_path.iterdir())
+    report = download(f"sftp://server{tmp_path}/report.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.csv"]
+    (there, size) = moved[1]
+    assert "report.csv" not in there
+    assert size == report.size_bytes

@@ -329,6 +329,9 @@ def test_a_reader_that_was_given_up_takes_no_rows_from_the_one_after_it() -> Non
         ("decimal128(38, 9)", "1497.28125424", Decimal("1497.281254240")),
         ("decimal128(38, 9)", "0.12345678949", Decimal("0.123456789")),
         ("decimal128(10,2)", "1e3", Decimal("1000.00")),
+        ("decimal128(10,2)", "0.125", Decimal("0.12")),
+        ("decimal128(10,2)", "0.135", Decimal("0.14")),
+        ("decimal128(10,2)", "0.1251", Decimal("0.13")),
     ],
 )
 def test_a_value_in_other_words_still_fits(type_name: str, text: str, value: Any) -> None:
@@ -390,6 +393,16 @@ def test_the_file_s_own_type_counts_for_a_column_that_nobody_documents() -> None
 
     assert values(table) == [["7", 1.25, "2.50"]]
     assert values(read(text, "statistics", columns=["novel"])) == [[1.25]]
+
+
+def test_of_a_member_that_an_object_names_twice_the_last_value_counts() -> None:
+    assert read('[{"impressions": 1, "impressions": 2}]')["impressions"].to_pylist() == [2]
+
+
+@pytest.mark.parametrize("output_format", ["csv", "jsonl"])
+def test_a_small_decimal_has_an_exponent_in_text(output_format: str) -> None:
+    written = converted("x,y\n0,1\n", output_format, column_types={"x": "decimal128(38, 9)", "y": "int64"})
+    assert b"0E-9" in written
 
 
 def test_a_member_that_an_object_lacks_is_null() -> None:

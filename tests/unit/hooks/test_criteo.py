@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import logging
 import time
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_criteo.exceptions import AuthenticationError, DestinationError, InvalidInputError
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
+from tests.support.raw_server import RawServer, http
 
 ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}
 
@@ -27,6 +28,15 @@ def test_get_conn_is_authenticated_at_criteos_host_alone(criteo_sandbox: Sandbox
     assert session.get(url, timeout=5).status_code == 200
     assert session.get(url.replace("127.0.0.1", "localhost"), timeout=5).status_code == 401
     assert "authorization" not in criteo_sandbox.journal()[-1]["headers"]
+
+
+def test_its_session_renews_a_token_that_is_refused(criteo_sandbox: Sandbox) -> None:
+    session = CriteoHook().get_conn()
+    url = criteo_sandbox.url + "/2026-07/retail-media/accounts"
+    session.get(url, timeout=5)
+    criteo_sandbox.revoke_tokens()
+    assert session.get(url, timeout=5).status_code == 200
+    assert [call["call"] for call in criteo_sandbox.journal()][-2:] == ["token", "accounts"]
 
 
 def test_the_three_steps(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
@@ -99,24 +109,56 @@ def test_a_connection_that_does_not_work(
     assert criteo_sandbox.client_secret not in message
 
 
+def test_an_extra_that_is_not_known_is_ignored_with_a_warning_that_names_the_nearest(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", criteo_sandbox.connection(call_per_minute=5))
+    with caplog.at_level(logging.WARNING):
+        assert CriteoHook().test_connection()[0]
+    assert "'call_per_minute'" in caplog.text
+    assert "'calls_per_minute'" in caplog.text
+
+
+@pytest.mark.parametrize(("timeout", "timeouts"), [(None, (10, 60)), ("", (10, 60)), (5, (5, 5)), ("90", (10, 90))])
+def test_connecting_gets_ten_seconds_of_the_timeout_at_most(
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, timeout: object, timeouts: tuple[float, float]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", criteo_sandbox.connection(timeout=timeout))
+    assert CriteoHook().client._timeout == timeouts
+
+
 @pytest.mark.parametrize(
-    ("call", "fault"),
+    ("call", "fault", "seconds", "told"),
     [
-        ("token", "delay-before"),
-        ("any", "drip"),
-        *itertools.product(["token", "any"], ["http-500", "html-200", "redirect-other-host", "empty-200"]),
+        ("token", "delay-before", 20, "No answer within 3 s"),
+        ("any", "drip", 1, "did not answer within 9 s"),
+        *(
+            (call, fault, 20, "")
+            for call in ("token", "any")
+            for fault in ("http-500", "html-200", "redirect-other-host", "empty-200")
+        ),
     ],
 )
 def test_testing_a_connection_never_raises_and_takes_less_than_ten_seconds(
-    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: str, fault: str, seconds: float, told: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _with_a_new_token(criteo_sandbox))
-    criteo_sandbox.fault(call, fault, times=None, seconds=20)
+    criteo_sandbox.fault(call, fault, times=None, seconds=seconds)
     began = time.monotonic()
     works, message = CriteoHook().test_connection()
     assert not works
     assert message
+    assert told in message
     assert time.monotonic() - began < 10
+
+
+def test_a_host_that_is_not_criteos_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(token=http(404, {"message": "no such page"})) as elsewhere:
+        connection = {"conn_type": "criteo", "login": "an-id", "password": "a-secret", "host": elsewhere.url}
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", json.dumps(connection))
+        works, message = CriteoHook().test_connection()
+    assert not works
+    assert "There is no token endpoint at this host" in message
 
 
 def test_an_application_without_consent_does_not_pass(criteo_sandbox: Sandbox) -> None:
@@ -125,15 +167,16 @@ def test_an_application_without_consent_does_not_pass(criteo_sandbox: Sandbox) -
     assert not works
     assert "shows this application no account" in message
     assert "consent URL" in message
-    assert [call["path"].rpartition("/")[2] for call in criteo_sandbox.journal()][-2:] == ["me", "accounts"]
+    calls = [call["path"].rpartition("/")[2] for call in criteo_sandbox.journal() if call["call"] != "token"]
+    assert calls == ["me", "accounts"]
 
 
 def test_accounts_of_all_pages_are_counted(criteo_sandbox: Sandbox) -> None:
-    criteo_sandbox.configure(account_ids=[str(number) for number in range(60)])
+    criteo_sandbox.configure(account_ids=[str(number) for number in range(130)])
     criteo_sandbox.fault("accounts", "http-403")
     works, message = CriteoHook().test_connection()
     assert works
-    assert "60 Retail Media accounts" in message
+    assert "130 Retail Media accounts" in message
 
 
 def test_a_used_up_quota_is_told(criteo_sandbox: Sandbox) -> None:

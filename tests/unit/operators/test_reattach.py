@@ -103,6 +103,13 @@ def test_another_request_makes_another_job(
     assert f"Report job {first} of an earlier try was for another request" in capsys.readouterr().out
 
 
+def test_another_account_makes_another_job(sandbox: Sandbox, store: Store) -> None:
+    catalog: dict[str, Any] = {"attributes": {"format": "json-newline"}, "report_type": "rm-catalog"}
+    first = create(store, **catalog, account_id="7")
+    assert create(store, **catalog, account_id="7") == first
+    assert create(store, **catalog, account_id="8") != first
+
+
 def test_a_task_that_was_cleared_makes_another_job(
     sandbox: Sandbox, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -247,6 +248,21 @@ def test_a_try_that_gets_all_rows_is_the_report(criteo: ScriptedCriteo, tmp_path
     request = {"report_type": "mpo-realtime", "attributes": {"advertiserIds": ["1"], "lookbackWindow": 60}}
 
     assert exported(tmp_path / "report.parquet", **request)["rows"] == 3
+
+
+@pytest.mark.parametrize("fault", [None, "cut"])
+def test_the_temporary_folder_is_empty_when_a_task_ends(
+    criteo_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spool))
+    if fault:
+        criteo_sandbox.fault("download", fault, times=None, at=10)
+    with pytest.raises(TransientError) if fault else nullcontext():
+        exported(tmp_path / "lake" / "report.parquet")
+    assert not list(spool.iterdir())
+    assert [path.name for path in tmp_path.rglob("*.p*")] == ([] if fault else ["report.parquet"])
 
 
 def test_a_full_temporary_folder_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import DAG
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_criteo.exceptions import (
@@ -34,7 +35,7 @@ QUOTA = refusal(429, type="quota", Retry_After="40")
 
 def make(destination: Path | str, **options: Any) -> ReportToObjectStorageOperator:
     arguments = {"attributes": ATTRIBUTES, "poke_interval": 20, "timeout": 300, **options}
-    return ReportToObjectStorageOperator(task_id="report", destination=str(destination), **arguments)
+    return ReportToObjectStorageOperator(**{"task_id": "report", **arguments}, destination=str(destination))
 
 
 @pytest.fixture
@@ -200,6 +201,30 @@ def test_the_first_window_is_as_large_as_the_connection_says(
         task.context["ti"].map_index = index
         task.result()
         assert len(task.deferrals) == queues
+
+
+def test_a_dags_own_tasks_ask_the_queue_first_as_mapped_ones_do(
+    criteo: ScriptedCriteo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", connection(calls_per_minute=2))
+    criteo.created = DONE
+    with DAG("side_by_side", schedule=None) as dag:
+        for number in range(3):
+            make(tmp_path / f"{number}.csv", task_id=f"report_{number}", deferrable=True)
+    for number in range(2):
+        dag.get_task(f"report_{number}").execute({"ti": TaskInstance()})
+    with pytest.raises(TaskDeferred):
+        dag.get_task("report_2").execute({"ti": TaskInstance()})
+    assert len(criteo.creates) == 2
+
+
+def test_a_retry_has_the_whole_time_again(criteo: ScriptedCriteo, time: VirtualTime, tmp_path: Path) -> None:
+    criteo.script = [PENDING]
+    for waited in (0, 200):
+        time.sleep(waited)
+        with pytest.raises(TaskDeferred) as deferred:
+            make(tmp_path / "report.csv", deferrable=True, timeout=300).execute({"ti": TaskInstance()})
+        assert deferred.value.trigger.end_time == time.now() + 300  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("pool", ["default_pool", "criteo"])
