@@ -128,22 +128,22 @@ def test_connecting_gets_ten_seconds_of_the_timeout_at_most(
 
 
 @pytest.mark.parametrize(
-    ("call", "fault", "seconds", "told"),
+    ("call", "fault", "told"),
     [
-        ("token", "delay-before", 20, "No answer within 3 s"),
-        ("any", "drip", 1, "did not answer within 9 s"),
+        ("token", "delay-before", "No answer within 3 s"),
+        ("any", "drip", "No answer within 3 s"),
         *(
-            (call, fault, 20, "")
+            (call, fault, "")
             for call in ("token", "any")
             for fault in ("http-500", "html-200", "redirect-other-host", "empty-200")
         ),
     ],
 )
 def test_testing_a_connection_never_raises_and_takes_less_than_ten_seconds(
-    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: str, fault: str, seconds: float, told: str
+    criteo_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: str, fault: str, told: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _with_a_new_token(criteo_sandbox))
-    criteo_sandbox.fault(call, fault, times=None, seconds=seconds)
+    criteo_sandbox.fault(call, fault, times=None, seconds=20)
     began = time.monotonic()
     works, message = CriteoHook().test_connection()
     assert not works

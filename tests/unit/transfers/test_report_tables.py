@@ -32,6 +32,7 @@ from airflow_provider_criteo.utils.report_table import TableParameters, write_ta
 from tests.support.scripted_criteo import ScriptedCriteo, job
 from tests.support.task_state_store import Store
 from tests.support.tasks_in_process import TaskInstance
+from tests.support.virtual_time import VirtualTime
 
 STATISTICS = {
     "advertiserIds": ["123", "456"],
@@ -252,7 +253,7 @@ def test_a_try_that_gets_all_rows_is_the_report(criteo: ScriptedCriteo, tmp_path
 
 @pytest.mark.parametrize("fault", [None, "cut"])
 def test_the_temporary_folder_is_empty_when_a_task_ends(
-    criteo_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None
+    criteo_sandbox: Sandbox, time: VirtualTime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None
 ) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
