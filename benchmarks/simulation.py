@@ -189,7 +189,7 @@ async def _exported(world: World, connection: int, index: int) -> None:
             pass
         await asyncio.sleep(SECONDS_UNTIL_TRIGGERED)
         queue = world.queue(connection)
-        queue.expect_calls()
+        queue.expect_calls(loop.time())
         await queue.turn(Call.CREATE, began)
     had_turn = await _on_a_worker(world, connection, index, Call.CREATE, began, had_turn)
     seconds = SLOW_JOB_SECONDS if world.random.random() < night.slow else JOB_SECONDS
@@ -197,9 +197,9 @@ async def _exported(world: World, connection: int, index: int) -> None:
     await asyncio.sleep(SECONDS_UNTIL_TRIGGERED)
     queue = world.queue(connection)
     if not had_turn:
-        queue.was_made(SECONDS_UNTIL_TRIGGERED)
+        queue.was_made(loop.time() - SECONDS_UNTIL_TRIGGERED)
         if night.pool is None:
-            queue.expect_calls()
+            queue.expect_calls(loop.time())
     await _waited(world, queue, connection, done_at)
     await queue.turn(Call.DOWNLOAD, loop.time())
     if night.pool is not None:

@@ -200,7 +200,7 @@ class Pace:
         """
         if self._in_flight >= (1 if self._allowed is None else MOST_CONCURRENT):
             return math.inf
-        wait = self._wait_beside_expected()
+        wait = max(self._wait(self._allowed), self._wait_for_expected(0.0))
         if not wait:
             self._in_flight += 1
         return wait
@@ -215,10 +215,8 @@ class Pace:
         :return: 0 if it is taken; else seconds until it may be.
         """
         now = self._clock()
-        wait = max(self._wait_beside_expected(), self._next_grant - now)
         apart = self._window / (self._allowed or max(self._documented, self._calls.most))
-        if self._allowed is None and self._expects():
-            wait = max(wait, min(apart, self._expected[-1] - now))
+        wait = max(self._wait(self._allowed), self._next_grant - now, self._wait_for_expected(apart))
         if not wait:
             self._count()
             self._next_grant = now + apart / 2
@@ -228,12 +226,12 @@ class Pace:
         """Others are about to make a first window's calls without a grant; once, as later windows have grants."""
         if self._first_window_until is None:
             self._first_window_until = self._clock() + self._window
-            self._expect(max(0, (self._ceiling or self._documented) - len(self._calls)))
+            self._expected += self._lapsing(max(0, (self._ceiling or self._documented) - len(self._calls)))
 
     def expect_call(self) -> None:
         """One more is about to be made without a grant; no matter while nothing tells the limit."""
         if self._allowed is not None:
-            self._expect(1)
+            self._expected += self._lapsing(1)
 
     def was_made(self, seconds_ago: float) -> None:
         """Another process made a call that was not granted to it.
@@ -241,9 +239,9 @@ class Pace:
         :param seconds_ago: when; by now it may be out of the window.
         """
         if self._expects():
-            del self._expected[0]
-            if self._clock() < (self._first_window_until or 0.0):
-                self._await_anew()
+            others = self._expected[1:]
+            in_first_window = self._clock() < (self._first_window_until or 0.0)
+            self._expected = self._lapsing(len(others)) if in_first_window else others
         if 0 <= seconds_ago < self._window:
             self._count(seconds_ago)
 
@@ -253,25 +251,23 @@ class Pace:
         known = [calls for calls in (self._ceiling, self._share, self._limit) if calls is not None]
         return min(known, default=None)
 
-    def _expect(self, calls: int) -> None:
-        self._expected += [self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS] * calls
-
-    def _await_anew(self) -> None:
-        others = len(self._expected)
-        self._expected = []
-        self._expect(others)
+    def _lapsing(self, calls: int) -> list[float]:
+        return [self._clock() + _SECONDS_BETWEEN_EXPECTED_CALLS] * calls
 
     def _expects(self) -> bool:
         now = self._clock()
         self._expected = [until for until in self._expected if now < until]
         return bool(self._expected)
 
-    def _wait_beside_expected(self) -> float:
-        wait = self._wait(self._allowed)
-        if self._allowed is not None and self._expects():
-            room = self._wait(self._allowed, len(self._expected))
-            wait = max(wait, min(room, self._expected[0] - self._clock()))
-        return wait
+    def _wait_for_expected(self, without_limit: float) -> float:
+        """Until there is room beside the calls that are expected, or the first of them lapses.
+
+        :param without_limit: seconds while nothing tells the limit.
+        """
+        if not self._expects():
+            return 0.0
+        room = without_limit if self._allowed is None else self._wait(self._allowed, len(self._expected))
+        return min(room, self._expected[0] - self._clock())
 
     def _wait(self, allowed: int | None, expected: int = 0) -> float:
         now = self._clock()

@@ -83,23 +83,24 @@ class ConnectionPoller:
         if refused is not None:
             self._queue.refused(refused)
         if beyond_first_window:
-            self._queue.expect_calls()
+            self._queue.expect_calls(due)
         await self._queue.turn(call, due)
 
     def expect_call(self) -> None:
         """A worker is about to make a call without a turn."""
         self._queue.expect_call()
 
-    async def was_made(self, seconds_ago: float, *, with_others: bool) -> None:
+    async def was_made(self, at: float, *, with_others: bool) -> None:
         """A worker made a call without a turn.
 
+        :param at: epoch seconds.
         :param with_others: whether a window's tasks beside this one make theirs without a turn, too.
         :raises UnavailableError: the connection cannot be looked up.
         """
         await self._current_client()
-        self._queue.was_made(seconds_ago)
+        self._queue.was_made(at)
         if with_others:
-            self._queue.expect_calls()
+            self._queue.expect_calls(at)
 
     async def _in_thread(
         self, pace: Pace, client: CriteoClient, report_id: str, report_type: str, api_version: str | None

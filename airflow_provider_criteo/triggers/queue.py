@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from airflow_provider_criteo.api.models import RateLimit
-from airflow_provider_criteo.api.quota import Pace
+from airflow_provider_criteo.api.quota import MINUTE, Pace
 from airflow_provider_criteo.utils.clock import CLOCK
 
 
@@ -72,14 +72,20 @@ class TurnQueue:
             self._pace.refused(rate)
             self.let_go()
 
-    def was_made(self, seconds_ago: float) -> None:
-        """A worker made a call without a turn."""
-        if self._pace is not None:
-            self._pace.was_made(seconds_ago)
+    def was_made(self, at: float) -> None:
+        """A worker made a call without a turn.
 
-    def expect_calls(self) -> None:
-        """Workers are about to make a first window's calls without a turn."""
+        :param at: epoch seconds.
+        """
         if self._pace is not None:
+            self._pace.was_made(self._now() - at)
+
+    def expect_calls(self, since: float) -> None:
+        """Workers are about to make a first window's calls without a turn.
+
+        :param since: epoch seconds; in a triggerer that takes over later, they have made them.
+        """
+        if self._pace is not None and self._now() < since + MINUTE:
             self._pace.expect_calls()
 
     def expect_call(self) -> None:

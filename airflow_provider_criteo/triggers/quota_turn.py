@@ -11,7 +11,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_criteo.api.exceptions import CriteoError, RateLimitError, UnavailableError
 from airflow_provider_criteo.api.models import RateLimit
-from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.triggers.report_job import arguments_of, load_poller
 from airflow_provider_criteo.utils import trigger_event
@@ -78,17 +77,13 @@ class QuotaTurnTrigger(BaseTrigger):
             while left:
                 self._away = None
                 try:
-                    await poller.turn(call, self.started, refusal, beyond_first_window=self._has_others_before_it())
+                    await poller.turn(call, self.started, refusal, beyond_first_window=self.beyond_first_window)
                     refusal, left = None, left - 1
                 except UnavailableError as error:
                     self._away = error
                     self.log.warning("%s\n  asking again in %.0f s", error, _SECONDS_AFTER_A_LOOKUP)
                     await asyncio.sleep(_SECONDS_AFTER_A_LOOKUP)
                     refusal = refusal and self._refusal()
-
-    def _has_others_before_it(self) -> bool:
-        """Not in a triggerer that takes this up later: by then, they have made their calls."""
-        return self.beyond_first_window and CLOCK.now() < self.started + MINUTE
 
     def _refusal(self) -> RateLimit | None:
         """What of the refusal is still true."""

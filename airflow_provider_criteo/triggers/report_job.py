@@ -14,7 +14,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_criteo.api.exceptions import CriteoError
 from airflow_provider_criteo.api.models import ReportJob
 from airflow_provider_criteo.api.polling import Wait
-from airflow_provider_criteo.api.quota import MINUTE
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.utils import trigger_event
 from airflow_provider_criteo.utils.clock import CLOCK
@@ -97,11 +96,9 @@ class ReportJobTrigger(BaseTrigger):
     async def _tell_of_call(self, poller: Any) -> None:
         """A connection that cannot be looked up is for the first poll to tell of."""
         if self.called_at is not None:
-            seconds_ago = CLOCK.now() - self.called_at
-            with_others = not self.frees_slot and seconds_ago < MINUTE
             with suppress(CriteoError):
                 for _ in range(self.calls_made):
-                    await poller.was_made(seconds_ago, with_others=with_others)
+                    await poller.was_made(self.called_at, with_others=not self.frees_slot)
 
     async def _turn_of_download(self, poller: Any, call: Any) -> None:
         """Not beyond the end of the wait: the job is done, and the worker finds out what the quota says."""
