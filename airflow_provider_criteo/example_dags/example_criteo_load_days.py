@@ -28,12 +28,16 @@ with DAG(
     doc_md=__doc__,
 ):
 
-    @task
+    @task(inlets=[NIGHTLY])
     def load(**context: Any) -> list[str]:
         """Replace each day that an event names, and no other."""
         # Airflow 2 calls assets datasets.
-        events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
-        days = sorted({day for of_asset in events.values() for event in of_asset for day in event.extra["days"]})
+        triggering = context.get("triggering_asset_events") or context["triggering_dataset_events"]
+        first = min(event.timestamp for of_asset in triggering.values() for event in of_asset)
+        # Of the events that come while a run goes on, Airflow tells the next run the first one alone:
+        # https://github.com/apache/airflow/issues/56050
+        events = [event for event in context["inlet_events"][NIGHTLY] if event.timestamp >= first]
+        days = sorted({day for event in events for day in event.extra["days"]})
         for day in days:
             loaded = ObjectStoragePath(f"{LAKE}/warehouse/{day}.parquet")
             loaded.parent.mkdir(parents=True, exist_ok=True)

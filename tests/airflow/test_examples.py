@@ -94,6 +94,20 @@ def test_nightly_backfill_tells_the_consumer_which_days_to_load(
         assert (loaded / f"{day}.parquet").read_bytes() == (lake / f"nightly/day={day}/part.parquet").read_bytes()
 
 
+def test_no_day_is_missed_whose_event_comes_while_others_are_loaded(airflow: AirflowStack, lake: Path) -> None:
+    airflow.wait_for_dag("example_criteo_load_days")
+    airflow.unpause("example_criteo_load_days")
+    (asset,) = airflow.rest("GET", "/assets?name_pattern=criteo-nightly")["assets"]
+    days = [f"2025-01-{day:02}" for day in range(1, 11)]
+    for day in days:
+        file = lake / f"nightly/day={day}/part.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(day.encode())
+    for day in days:
+        airflow.rest("POST", "/assets/events", {"asset_id": asset["id"], "extra": {"days": [day]}})
+    until("all days are loaded", lambda: all((lake / f"warehouse/{day}.parquet").exists() for day in days), 120)
+
+
 def test_account(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
     _, state = airflow.run("example_criteo_account", {"first_day": "2026-07-01", "last_day": "2026-11-24"})
     assert state == "success"
