@@ -14,7 +14,7 @@ from airflow_provider_criteo.sensors.report_job import ReportJobStatusSensor
 from airflow_provider_criteo.transfers.report_to_object_storage import ReportToObjectStorageOperator
 
 LAKE = os.environ["CRITEO_LAKE"]
-NAME = "{{ run_id }}-{{ task.task_id }}-{{ ti.map_index }}.csv"
+NAME = "{{ run_id }}-{{ task.task_id }}-{{ ti.map_index }}.parquet"
 
 with DAG(
     "soak",
@@ -32,7 +32,12 @@ with DAG(
         return [{"advertiserIds": [advertiser], "lookbackWindow": 60} for advertiser in dag_run.conf[way]]
 
     ReportToObjectStorageOperator.partial(
-        task_id="one_task", destination=f"{LAKE}/{NAME}", deferrable=True, poke_interval=15, timeout=1800
+        task_id="one_task",
+        destination=f"{LAKE}/{NAME}",
+        output_format="parquet",
+        deferrable=True,
+        poke_interval=15,
+        timeout=1800,
     ).expand(attributes=attributes.override(task_id="for_one_task")("one_task"))
     for way, deferrable in {"steps": False, "steps_deferred": True}.items():
         create = CreateReportJobOperator.partial(task_id=f"{way}_create").expand(
@@ -41,6 +46,6 @@ with DAG(
         wait = ReportJobStatusSensor.partial(
             task_id=f"{way}_wait", deferrable=deferrable, poke_interval=15, timeout=1800
         ).expand(report_id=create.output)
-        DownloadReportOperator.partial(task_id=f"{way}_download", destination=f"{LAKE}/{NAME}").expand(
-            report_id=wait.output
-        )
+        DownloadReportOperator.partial(
+            task_id=f"{way}_download", destination=f"{LAKE}/{NAME}", output_format="parquet"
+        ).expand(report_id=wait.output)
