@@ -8,11 +8,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.request import Request, urlopen
 
+import duckdb
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 from code_blocks import BLOCKS, LANGUAGES, ROOT, Block, blocks_in
 
@@ -161,6 +165,21 @@ def test_a_script_block_runs(
         exec(compile(block.source.replace(LAKE, str(tmp_path)), block.id, "exec"), {"__name__": "block"})
     if "print(" in block.source:
         assert capsys.readouterr().out.strip()
+
+
+def test_an_accounts_check_finds_what_is_there_twice(tmp_path: Path) -> None:
+    day = date(2026, 11, 1)
+    once = pyarrow.table({"date": [day, day], "accountId": ["7", "8"]})
+    for name, table in {"day=2026-11-01/part": once, "day=2026-11-01/other": once.slice(1)}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    (check,) = (block for block in SCRIPTS if block.page == "docs/guides/account.md" and "def twice" in block.source)
+    folder = "/tmp/criteo/accounts"
+    names: dict[str, Any] = {}
+    exec(check.source.replace(folder, str(tmp_path)), names)
+    (query,) = re.findall(r"In DuckDB: `([^`]+)`", (ROOT / "docs/guides/account.md").read_text())
+    assert names["twice"](str(tmp_path)) == [(day, "8")]
+    assert duckdb.sql(query.replace(folder, str(tmp_path))).fetchall() == [(day, "8")]
 
 
 def test_the_tests_that_the_documentation_shows_pass(airflow_env: dict[str, str], tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import itertools
 import json
 import math
@@ -182,33 +184,47 @@ def test_the_exceptions_page_has_every_exception_and_whether_it_is_retried() -> 
     }
 
 
-@pytest.mark.parametrize(
-    ("page", "class_path"),
-    [
-        ("create", "operators.report_job.CreateReportJobOperator"),
-        ("wait", "sensors.report_job.ReportJobStatusSensor"),
-        ("download", "operators.report_job.DownloadReportOperator"),
-        ("all-in-one", "transfers.report_to_object_storage.ReportToObjectStorageOperator"),
-    ],
-)
-def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:
-    import importlib
-    import inspect
+GUIDES = [
+    ("create", "operators.report_job.CreateReportJobOperator"),
+    ("wait", "sensors.report_job.ReportJobStatusSensor"),
+    ("download", "operators.report_job.DownloadReportOperator"),
+    ("all-in-one", "transfers.report_to_object_storage.ReportToObjectStorageOperator"),
+]
 
+
+def defaults_of(class_path: str) -> dict[str, Any]:
+    """A class's own parameters; of a required one ``None``."""
     module, _, name = class_path.rpartition(".")
     cls = getattr(importlib.import_module(f"airflow_provider_criteo.{module}"), name)
-    parameters = {
-        name
-        for base in cls.__mro__
+    return {
+        name: None if parameter.default is parameter.empty else parameter.default
+        for base in reversed(cls.__mro__)
         if base.__module__.startswith("airflow_provider_criteo")
         for name, parameter in inspect.signature(base.__init__).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
+
+
+def guide(page: str) -> str:
+    """A guide's text, with that of the tables' page where it leads there."""
     text = (DOCS / "guides" / f"{page}.md").read_text()
-    if "(tables.md)" in text:
-        text += (DOCS / "guides" / "tables.md").read_text()
-    listed = {code_in(cell)[0] for cell in first_cells(text) if code_in(cell)}
-    assert parameters <= listed
+    return text + (DOCS / "guides" / "tables.md").read_text() if "(tables.md)" in text else text
+
+
+@pytest.mark.parametrize(("page", "class_path"), GUIDES)
+def test_a_guide_has_every_parameter(page: str, class_path: str) -> None:
+    listed = {code_in(cell)[0] for cell in first_cells(guide(page)) if code_in(cell)}
+    assert defaults_of(class_path).keys() <= listed
+
+
+@pytest.mark.parametrize(("page", "class_path"), GUIDES[1:])
+def test_a_guide_has_the_defaults(page: str, class_path: str) -> None:
+    # Airflow's setting is the default of ``deferrable``, where it has one.
+    words = {"60 s": 60, "6 h": 6 * 60 * 60, "`[operators] default_deferrable`": False}
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\| [^|]+ \|$", guide(page), re.MULTILINE)
+    told = {name: words[cell] if cell in words else ast.literal_eval(cell.strip("`") or "None") for name, cell in rows}
+    defaults = defaults_of(class_path)
+    assert {name: told[name] for name in defaults} == defaults
 
 
 def test_the_metrics_page_has_every_metric() -> None:
@@ -309,6 +325,18 @@ def test_two_years_of_an_account_are_as_many_requests_as_the_guide_says() -> Non
     assert "Eight requests for each account: seven of 100 days and one of 30." in page
     whole = {"advertiserIds": ["7"], "startDate": first, "endDate": last, "dimensions": ["Day"], "metrics": ["Clicks"]}
     assert split_report("statistics", whole) == [whole], "one request for each advertiser"
+
+
+def test_the_parts_of_a_large_request_are_those_that_the_guide_tells() -> None:
+    page = (DOCS / "guides" / "split.md").read_text()
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("\nwith DAG(")[0], names)
+    days = [
+        (date.fromisoformat(part["endDate"]) - date.fromisoformat(part["startDate"])).days + 1
+        for part in names["requests"]
+    ]
+    assert days == [100, 100, 100, 4]
+    assert "Four tasks: three of 100 days and one of 4." in page
 
 
 def test_every_example_dag_is_listed() -> None:
