@@ -41,7 +41,7 @@ class Wait:
     :param started: when the wait began, by the clock; now where not given.
     :param exponential_backoff: whether the interval grows, as in Airflow's sensors.
     :param max_wait: the longest it grows to, seconds.
-    :param answered: whether an earlier poll of this wait had a good answer.
+    :param begun: whether there was an earlier poll of this wait, after which it went on.
     :param in_queue: whether a queue paces the polls of all waits, so that a used-up quota costs this one no time.
     :param log: told of each change once, and of what comes next.
     :param clock: seconds.
@@ -57,7 +57,7 @@ class Wait:
         started: float | None = None,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        answered: bool = False,
+        begun: bool = False,
         in_queue: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,7 +67,7 @@ class Wait:
         self._timeout = timeout
         self._exponential_backoff = exponential_backoff
         self._max_wait = max_wait
-        self._answered = answered
+        self._begun = begun
         self._in_queue = in_queue
         self._log = log
         self._clock = clock
@@ -86,7 +86,7 @@ class Wait:
         :raises TimeoutError: it has not ended in time.
         """
         self.job = job
-        self._answered, self._refused = True, False
+        self._begun, self._refused = True, False
         self._tell_of_problems(job)
         if require_file(job):
             self._tell_of_status(job)
@@ -104,26 +104,28 @@ class Wait:
         """
         if isinstance(error, RateLimitError):
             wait = self._next(self._until_quota(error))
+            self._begun = True
             self._log.info("Criteo's quota: %s; next poll in %.0f s", error.reason, wait)
             return wait
         if not self._may_pass(error):
             raise error
         wait = self._next(self.interval, error)
+        self._begun = True
         self._log.warning("The wait goes on in spite of this: %s\n  next poll in %.0f s", error, wait)
         return wait
 
     def _may_pass(self, error: CriteoError) -> bool:
         if isinstance(error, UnavailableError):
-            return self._answered  # else a connection that is misspelt would be waited for
+            return self._begun  # else a connection that is misspelt would be waited for
         if isinstance(error, TransientError):
             return True
         if isinstance(error, ReportJobNotFoundError) and self.elapsed < _NEW_JOB_SECONDS:
             return True
         if isinstance(error, ReportJobFailedError) or not isinstance(error, CriteoApiError):
             return False
-        # Once there was a good answer, a refusal has to be given twice: gateways and token services have bad minutes.
+        # After the first poll a refusal has to be given twice: gateways and token services have bad minutes.
         twice, self._refused = self._refused, True
-        return self._answered and not twice
+        return self._begun and not twice
 
     @property
     def is_in_doubt(self) -> bool:

@@ -138,7 +138,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
             poll_interval=self.poke_interval,
             timeout=deadline.timeout,
             started=deadline.started,
-            answered=first_poked_at is not None and self._has_poked(context, first_poked_at),
+            begun=first_poked_at is not None and self._has_poked(context, first_poked_at),
             log=self.log,
             clock=CLOCK.now,
             **self._backoff,

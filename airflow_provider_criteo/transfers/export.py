@@ -67,7 +67,7 @@ class ExportsReport(CreatesReportJob, WaitsForReportJob, WritesReportFile):
             poll_interval=self.poke_interval,
             timeout=deadline.timeout,
             started=deadline.started,
-            answered=True,
+            begun=True,
             log=self.log,
             clock=CLOCK.now,
         )

@@ -116,7 +116,7 @@ class ReportJobTrigger(BaseTrigger):
             started=deadline.started,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait,
-            answered=True,
+            begun=True,
             in_queue=True,
             log=self.log,
             clock=CLOCK.now,

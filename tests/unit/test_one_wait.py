@@ -34,6 +34,7 @@ TOO_LONG = {
 }
 UNAUTHORIZED = refusal(401, "authorization-token-invalid", type="authentication")
 NOT_FOUND = refusal(404, "export-not-found", type="not-found", title="The export does not exist")
+FORBIDDEN = refusal(403, "forbidden", type="access-control")
 DOWN = refusal(503, title="Down for a moment")
 QUOTA = refusal(429, "quota-exceeded", type="quota", Retry_After="30")
 
@@ -56,9 +57,9 @@ SCRIPTS: dict[str, tuple[list[Answer], str]] = {
     "401 once": ([UNAUTHORIZED, UNAUTHORIZED, DONE], "done"),
     "401 twice": ([UNAUTHORIZED], "AuthenticationError"),
     "401, a good answer, 401": ([UNAUTHORIZED, UNAUTHORIZED, PENDING, UNAUTHORIZED, UNAUTHORIZED, DONE], "done"),
-    "403 once": ([refusal(403, "forbidden", type="access-control"), DONE], "done"),
+    "403 once": ([FORBIDDEN, DONE], "done"),
     "not ready, as a refusal": ([refusal(403, "export-not-ready", type="access-control")] * 3 + [DONE], "done"),
-    "403 twice": ([refusal(403, "forbidden", type="access-control")], "PermissionDeniedError"),
+    "403 twice": ([FORBIDDEN], "PermissionDeniedError"),
     "400 twice": ([refusal(400, "bad-request", type="validation")], "ValidationError"),
     "not found in the first minute": ([NOT_FOUND, NOT_FOUND, DONE], "done"),
     "not found for good": ([NOT_FOUND], "ReportJobNotFoundError"),
@@ -72,6 +73,15 @@ SCRIPTS: dict[str, tuple[list[Answer], str]] = {
     "the time is up, and it is down": ([DOWN], "timeout"),
     "the time is up under a quota": ([QUOTA], "timeout"),
     "done when the time is up": ([*[PENDING] * 5, DONE], "done"),
+}  # fmt: skip
+
+# Where the first poll does not find the job.
+FIRST_POLLS: dict[str, tuple[list[Answer], str]] = {
+    "403": ([FORBIDDEN, DONE], "PermissionDeniedError"),
+    "503, then 403 once": ([DOWN, FORBIDDEN, DONE], "done"),
+    "429, then 403 once": ([QUOTA, FORBIDDEN, DONE], "done"),
+    "the connection lost, then 403 twice": ([lost(requests.ConnectionError("reset")), FORBIDDEN], "PermissionDeniedError"),
+    "not found, then 403 once": ([NOT_FOUND, FORBIDDEN, DONE], "done"),
 }  # fmt: skip
 
 
@@ -94,7 +104,6 @@ def sensor(**options: Any) -> Way:
             wait = {"poke_interval": INTERVAL, "timeout": TIMEOUT, **options}
             return ReportJobStatusSensor(task_id="wait", report_id=REPORT_ID, **wait)
 
-        criteo.script.insert(0, PENDING)
         assert Run(make, run=time.run, longest=1e6).result() == REPORT_ID
 
     return way
@@ -119,18 +128,21 @@ def all_in_one(*, deferrable: bool) -> Way:
 
 
 def client(criteo: ScriptedCriteo, time: VirtualTime, folder: Path) -> None:
-    criteo.script.insert(0, PENDING)
     with CriteoClient("an-id", "a-secret", base_url=URL, sleep=time.sleep, clock=time.now) as client:
         client.wait_for_report_job(REPORT_ID, poll_interval=INTERVAL, timeout=TIMEOUT)
 
 
-WAYS: dict[str, Way] = {
+POKE = sensor(mode="poke")
+OF_A_JOB: dict[str, Way] = {
     "reschedule": sensor(mode="reschedule"),
     "deferred": sensor(deferrable=True),
-    "all-in-one on a worker": all_in_one(deferrable=False),
-    "all-in-one deferred": all_in_one(deferrable=True),
     "client": client,
 }
+ALL_IN_ONE: dict[str, Way] = {
+    "all-in-one on a worker": all_in_one(deferrable=False),
+    "all-in-one deferred": all_in_one(deferrable=True),
+}
+WAYS = OF_A_JOB | ALL_IN_ONE
 
 
 def ended(way: Way, script: list[Answer], folder: Path, time: VirtualTime) -> Ended:
@@ -188,7 +200,7 @@ def logged() -> Iterator[list[str]]:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_what_ends_a_wait(script: str, time: VirtualTime, criteo: ScriptedCriteo, tmp_path: Path) -> None:
     answers, result = SCRIPTS[script]
-    assert ended(sensor(mode="poke"), answers, tmp_path, time).result == result
+    assert ended(POKE, [PENDING, *answers], tmp_path, time).result == result
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -197,4 +209,16 @@ def test_every_way_of_waiting_means_the_same(
     script: str, way: str, time: VirtualTime, criteo: ScriptedCriteo, tmp_path: Path
 ) -> None:
     answers, _ = SCRIPTS[script]
-    assert ended(WAYS[way], answers, tmp_path, time) == ended(sensor(mode="poke"), answers, tmp_path, time)
+    waited = ended(WAYS[way], answers if way in ALL_IN_ONE else [PENDING, *answers], tmp_path, time)
+    assert waited == ended(POKE, [PENDING, *answers], tmp_path, time)
+
+
+@pytest.mark.parametrize("way", OF_A_JOB)
+@pytest.mark.parametrize("script", FIRST_POLLS)
+def test_every_way_of_waiting_begins_the_same(
+    script: str, way: str, time: VirtualTime, criteo: ScriptedCriteo, tmp_path: Path
+) -> None:
+    answers, result = FIRST_POLLS[script]
+    waited = ended(OF_A_JOB[way], answers, tmp_path, time)
+    assert waited.result == result
+    assert waited == ended(POKE, answers, tmp_path, time)

@@ -114,9 +114,7 @@ DEFINITIVE = [
 
 
 @pytest.mark.parametrize("error", DEFINITIVE, ids=lambda error: type(error).__name__)
-def test_a_refusal_ends_a_wait_that_has_seen_no_good_answer(
-    error: CriteoError, make_wait: MakeWait, clock: Clock
-) -> None:
+def test_a_refusal_of_the_first_poll_ends_a_wait(error: CriteoError, make_wait: MakeWait, clock: Clock) -> None:
     wait = make_wait()
     clock.now += 60  # a new job is known by then
     with pytest.raises(type(error)):
@@ -124,10 +122,10 @@ def test_a_refusal_ends_a_wait_that_has_seen_no_good_answer(
 
 
 @pytest.mark.parametrize("error", DEFINITIVE, ids=lambda error: type(error).__name__)
-def test_a_refusal_after_a_good_answer_has_to_be_given_twice(
+def test_a_refusal_after_the_first_poll_has_to_be_given_twice(
     error: CriteoError, make_wait: MakeWait, clock: Clock
 ) -> None:
-    for wait in (make_wait(), make_wait(answered=True)):
+    for wait in (make_wait(), make_wait(begun=True)):
         clock.now += 60
         tell(wait, PENDING)
         assert tell(wait, error) == 20  # an interval apart
@@ -139,16 +137,14 @@ def test_a_refusal_after_a_good_answer_has_to_be_given_twice(
 
 def test_a_refusal_is_forgotten_after_a_good_answer(make_wait: MakeWait, clock: Clock) -> None:
     refused = AuthenticationError(401)
-    wait = make_wait(answered=True)
+    wait = make_wait(begun=True)
     played(wait, clock, [refused, PENDING, refused, PENDING, refused, DONE])
     assert not wait.is_in_doubt
 
 
 def test_a_refusal_that_is_given_again_after_a_passing_fault_ends_the_wait(make_wait: MakeWait, clock: Clock) -> None:
     with pytest.raises(AuthenticationError):
-        played(
-            make_wait(answered=True), clock, [AuthenticationError(401), TransientError(502), AuthenticationError(401)]
-        )
+        played(make_wait(begun=True), clock, [AuthenticationError(401), TransientError(502), AuthenticationError(401)])
 
 
 def test_a_job_that_is_not_known_in_its_first_minute_is_waited_on(make_wait: MakeWait, clock: Clock) -> None:
@@ -158,7 +154,7 @@ def test_a_job_that_is_not_known_in_its_first_minute_is_waited_on(make_wait: Mak
     wait = make_wait()
     with pytest.raises(ReportJobNotFoundError):
         played(wait, clock, [unknown])
-    assert wait.elapsed == 60
+    assert wait.elapsed == 80, "asked once more, as after any refusal"
 
 
 def test_the_first_minute_is_that_of_the_wait_and_not_of_its_process(make_wait: MakeWait, clock: Clock) -> None:
@@ -170,7 +166,7 @@ def test_a_connection_that_cannot_be_looked_up_is_waited_for_once_it_was_there(
     make_wait: MakeWait, clock: Clock
 ) -> None:
     away = UnavailableError(reason="the vault is away")
-    played(make_wait(answered=True), clock, [away, away, away, DONE])
+    played(make_wait(begun=True), clock, [away, away, away, DONE])
     with pytest.raises(UnavailableError):
         tell(make_wait(), away)  # it may be misspelt
 
@@ -178,7 +174,7 @@ def test_a_connection_that_cannot_be_looked_up_is_waited_for_once_it_was_there(
 @pytest.mark.parametrize("error", [InvalidInputError("no"), CriteoError("odd")], ids=repr)
 def test_what_is_no_answer_of_criteos_ends_a_wait_at_once(error: CriteoError, make_wait: MakeWait) -> None:
     with pytest.raises(type(error)):
-        tell(make_wait(answered=True), error)
+        tell(make_wait(begun=True), error)
 
 
 def test_a_programming_error_is_not_caught(make_wait: MakeWait) -> None:
@@ -186,7 +182,7 @@ def test_a_programming_error_is_not_caught(make_wait: MakeWait) -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        polled(make_wait(answered=True), broken)
+        polled(make_wait(begun=True), broken)
 
 
 # The end
@@ -217,7 +213,7 @@ def test_a_wait_ends_at_its_timeout(interval: float, make_wait: MakeWait, clock:
 def test_what_a_wait_ends_with_when_its_last_question_brings_no_answer(
     error: CriteoError, expected: type[Exception], make_wait: MakeWait, clock: Clock
 ) -> None:
-    wait = make_wait(timeout=100, answered=True)
+    wait = make_wait(timeout=100, begun=True)
     clock.now += 100
     with pytest.raises(expected):
         tell(wait, error)
