@@ -210,10 +210,14 @@ class ReportJobFailedError(CriteoError):
     :param job: the job as Criteo described it last.
     """
 
+    advice = (
+        "mend the request where the problems say so, and create the report again; Criteo's support asks for a traceId."
+    )
+
     def __init__(self, job: ReportJob) -> None:
         self.job = job
         self.problems = job.problems
-        Exception.__init__(self, describe_end(job))
+        Exception.__init__(self, f"{describe_end(job)}\n  What to do: {self.advice}")
 
 
 class ReportExpiredError(ReportJobFailedError, CriteoApiError):
@@ -224,7 +228,7 @@ class ReportExpiredError(ReportJobFailedError, CriteoApiError):
     :param request: what was asked.
     """
 
-    advice = "create the report again."
+    advice = "create the report again, by clearing its create, and download it soon after the wait."
 
     def __init__(self, job: ReportJob, status_code: int = 200, request: str = "") -> None:
         ReportJobFailedError.__init__(self, job)

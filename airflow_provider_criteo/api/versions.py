@@ -47,9 +47,10 @@ class ServedVersions:
         if end is None or (end - self._today()).days > _DAYS_OF_WARNING:
             return
         lasting = [version for version in versions[1:] if VERSION_ENDS.get(version, date.max) > end]
-        message = f"Criteo serves api_version {versions[0]!r} until {end}."
-        if lasting:
-            message += f" The next one is {lasting[0]!r}: set api_version, on the connection or the operator."
+        following = f"The next one is {lasting[0]!r}: set api_version" if lasting else "Set api_version to a later one"
+        message = (
+            f"Criteo serves api_version {versions[0]!r} until {end}. {following}, on the connection or the operator."
+        )
         warn_once("end of version", versions[0], message=message)
 
     def ask(self, route: str, versions: Sequence[str], call: Callable[[str], tuple[Answer, T]]) -> tuple[Answer, T]:

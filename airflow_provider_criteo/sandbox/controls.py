@@ -63,7 +63,7 @@ class SandboxControl:
         :param after: how many such calls are let through first.
         :param probability: that it happens to a call.
         :param report_id: only to calls for this job.
-        :param report_type: only to calls for this report type.
+        :param report_type: only to calls for this report type, or one of the same path.
         :param params: of the kind: ``seconds``, ``at``, ``limit``, ``code`` ...
         """
         when = {"times": times, "after": after, "probability": probability}

@@ -306,11 +306,16 @@ def test_an_attribute_file_that_cannot_be(
 def test_what_is_not_seen_is_dropped_from_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_criteo.utils.connection import ConnectionSettings
 
+    def pasted(fields: dict[str, str]) -> dict[str, Any]:
+        return {name: f"\u200b {value}\ufeff\n" for name, value in fields.items()}
+
     seen = {"login": "an-id", "password": SECRET, "host": "https://api.criteo.com"}
-    pasted = {name: f"\u200b {value}\ufeff\n" for name, value in seen.items()}
-    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_GOOD", json.dumps({**CONNECTION, **pasted}))
+    extra = {"grant_type": "refresh_token", "refresh_token": "a-token", "api_version": "2026-01", "timeout": "30"}
+    connection = {**CONNECTION, **pasted(seen), "extra": pasted(extra)}
+    monkeypatch.setenv("AIRFLOW_CONN_CRITEO_GOOD", json.dumps(connection))
     settings = ConnectionSettings.from_connection(CriteoHook.get_connection("criteo_good"))
     assert (settings.client_id, settings.client_secret, settings.base_url) == tuple(seen.values())
+    assert (settings.refresh_token, settings.api_version, settings.timeout) == ("a-token", "2026-01", 30)
 
 
 @pytest.mark.parametrize("cls", [CreateReportJobOperator, ReportToObjectStorageOperator])

@@ -423,6 +423,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
         "Criteo report job 9 (mpo-realtime) ended as Failure: no file",
         "  [validation] invalid-timespan: Too long (traceId: 4f2c)",
         "  warning: A metric was dropped",
+        f"  What to do: {ReportJobFailedError.advice}",
     ]
 
 

@@ -295,6 +295,17 @@ def test_the_next_version_that_is_named_lasts_longer(
     assert "'2026-01' until 2027-01-27. The next one is 'experimental'" in warning
 
 
+def test_a_version_of_ones_own_ends_without_a_next_one(
+    criteo: Criteo, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    criteo.serve("2026-01", PENDING)
+    poll(make_client(date(2026, 12, 1)), api_version="2026-01")
+    assert warnings_of(caplog) == [
+        "Criteo serves api_version '2026-01' until 2027-01-27. Set api_version to a later one, on the connection or "
+        "the operator."
+    ]
+
+
 def test_a_version_that_was_left_is_told_of_once_a_process(
     criteo: Criteo, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:

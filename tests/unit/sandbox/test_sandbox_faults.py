@@ -203,6 +203,11 @@ def test_times_after_probability_and_job(caller, sandbox):
     sandbox.fault("status", "http-502", times=None, report_id=second)
     assert [caller.status(first).status_code, caller.status(second).status_code] == [200, 502]
     sandbox.clear_faults()
+    sandbox.fault("status", "http-500", times=None, report_type="rm-performance")
+    assert caller.status(first).status_code == 200
+    sandbox.fault("status", "http-500", times=1, report_type="mpo-realtime")
+    assert [caller.status(first).status_code for _ in range(2)] == [500, 200]
+    sandbox.clear_faults()
     sandbox.fault("status", "http-500", times=None, probability=0.5)
     seen = [caller.status(first).status_code for _ in range(30)]
     assert {200, 500} == set(seen)

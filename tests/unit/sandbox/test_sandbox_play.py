@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,7 @@ def test_contradiction_6_the_fields_of_a_status(caller, sandbox):
         ("resource", lambda body: json.loads(body)["data"]["attributes"]["data"]),
         ("array", lambda body: json.loads(body)),
         ("lines", lambda body: [json.loads(line) for line in body.splitlines()]),
+        ("pretty", lambda body: [json.loads(row) for row in re.findall(r"^{$.*?^}$", body, re.MULTILINE | re.DOTALL)]),
     ],
 )
 def test_contradiction_7_shapes_of_json(caller, sandbox, shape, rows):
