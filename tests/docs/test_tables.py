@@ -45,7 +45,9 @@ def faults_table() -> str:
 
 
 def test_the_table_of_faults_is_that_of_the_sandbox() -> None:
-    assert FAULTS_PAGE.read_text() == faults_table(), "stale: run python -m tests.docs.test_tables"
+    table = faults_table()
+    assert FAULTS_PAGE.read_text() == table, "stale: run python -m tests.docs.test_tables"
+    assert f" {len(PACKAGED)} kinds of faults" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def section(page: Path, heading: str) -> str:
