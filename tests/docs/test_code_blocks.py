@@ -23,6 +23,7 @@ from code_blocks import BLOCKS, LANGUAGES, ROOT, Block, blocks_in
 from airflow_provider_criteo.sandbox import Sandbox
 from airflow_provider_criteo.sandbox.app import DEFAULT_SECRET
 from airflow_provider_criteo.sandbox.settings import SETTINGS
+from dev.matrix.__main__ import PYTHONS
 
 DAGS = [block for block in BLOCKS if block.is_dag and not block.title]
 TITLED = [block for block in BLOCKS if block.title]
@@ -245,7 +246,10 @@ def check_pip(words: list[str]) -> None:
     }
     assert words[0] == "install"
     for word in words[1:]:
-        if word == "--no-deps" or word in known:
+        if word in ("--no-deps", "--upgrade") or word in known:
+            continue
+        if word.startswith("apache-airflow=="):
+            assert word.removeprefix("apache-airflow==") in PYTHONS
             continue
         name, _, extras = word.rstrip("]").partition("[")
         assert name == project["name"]
