@@ -205,6 +205,13 @@ def released() -> str:
     return version("airflow-provider-criteo")
 
 
+@pytest.mark.parametrize("url", ["s3://lake/a.csv", "gs://lake/a.csv", "abfs://lake@account/a.csv"])
+def test_airflow_knows_the_object_storage(url: str) -> None:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    assert str(ObjectStoragePath(url)) == url
+
+
 def test_a_file_that_was_written_reaches_the_hook_level_lineage(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_criteo.hooks.criteo import CriteoHook
     from airflow_provider_criteo.utils.observability import file_written
