@@ -42,7 +42,7 @@ setup: ## make .venv, or bring it up to date
 demo: setup ## run the first example DAGs on a real Airflow, against the sandbox
 	@$(PYTHON) -m dev.demo
 
-test-docs: setup ## every code block and table of the documentation
+test-docs: docs ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs
 
 test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; warehouses' operators; metrics and OpenLineage on a real Airflow

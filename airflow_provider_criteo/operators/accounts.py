@@ -28,6 +28,7 @@ class ListAccountsOperator(UsesConnection):
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of Criteo's current one (templated).
     :param allow_empty: whether an empty list is a result; else the task fails without a retry.
+    :rtype: list[dict[str, Any]]
     :return: a list of dicts with ``id`` (text), ``name`` and what else Criteo tells of each.
     :raises InvalidInputError: an argument cannot be right.
     :raises PermissionDeniedError: the list is empty: nobody has given consent.

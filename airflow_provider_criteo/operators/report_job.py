@@ -28,6 +28,7 @@ class CreateReportJobOperator(CreatesReportJob):
     :param account_id: of Retail Media (templated), for the catalogs.
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of the report type's default (templated).
+    :rtype: str
     :return: the report id.
     :raises InvalidInputError: an argument cannot be right.
     :raises CriteoError: what ``CriteoClient.create_report_job`` raises.
@@ -59,6 +60,7 @@ class DownloadReportOperator(WritesReportFile):
     :param report_type: an id of the catalogue (templated).
     :param criteo_conn_id: the Airflow connection (templated).
     :param api_version: in place of the connection's and of the report type's default (templated).
+    :rtype: str
     :return: the destination's URL. Under the key ``report_file``: url, size_bytes, sha256, row_count,
         content_type, report_id, expires_at.
     :raises InvalidInputError: an argument cannot be right.

@@ -50,6 +50,7 @@ class ReportJobStatusSensor(WaitsForReportJob, BaseSensorOperator):
     :param mode: ``"reschedule"`` gives the worker back between two polls, ``"poke"`` keeps it.
     :param poke_interval: seconds between two polls, at least 5.
     :param timeout: seconds of the whole wait; ``execution_timeout`` bounds it, too.
+    :rtype: str
     :return: the report id, so that a download chains on ``.output``.
     :raises InvalidInputError: an argument cannot be right.
     :raises ReportJobFailedError: the job ended without a file.

@@ -46,6 +46,7 @@ class ReportToObjectStorageOperator(ExportsReport):
     :param poke_interval: seconds between two polls, at least 5.
     :param timeout: seconds of the whole wait, for the quota and for the job; ``execution_timeout`` bounds it, too.
     :param deferrable: wait without a worker; default from ``[operators] default_deferrable``.
+    :rtype: str
     :return: the destination's URL. Under the key ``report_file`` what ``DownloadReportOperator`` gives.
     :raises InvalidInputError: an argument cannot be right.
     :raises ReportJobFailedError: the job ended without a file.
