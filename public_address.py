@@ -29,20 +29,27 @@ def urls(repository: str = REPOSITORY) -> dict[str, str]:
         "Documentation": site(repository),
         "Source": source,
         "Issues": f"{source}/issues",
-        "Changelog": f"{source}/blob/main/CHANGELOG.md",
+        "Changelog": f"{site(repository)}changelog/",
     }
 
 
-def readme(repository: str = REPOSITORY) -> str:
-    """README with links that lead somewhere from a package index, too."""
+def readme(repository: str = REPOSITORY, version: str = "main") -> str:
+    """README with links that lead somewhere from a package index, too.
+
+    :param version: the tag or branch whose files are linked to.
+    """
     text = (ROOT / "README.md").read_text("utf-8")
-    links = re.compile(r"(!?)\[([^]]*)\]\((?!https?:|#)([^)]+)\)")
+    links = re.compile(r"\[([^]]*)\]\((?!https?:|#)([^)#]+)(#[^)]+)?\)")
 
     def absolute(link: re.Match[str]) -> str:
-        image, words, target = link.groups()
+        words, target, anchor = link.groups()
         if not repository:
             return words
-        return f"{image}[{words}](https://github.com/{repository}/{'raw' if image else 'blob'}/main/{target})"
+        if page := re.fullmatch(r"docs/(.+)\.md", target):
+            address = site(repository) + ("" if page[1] == "index" else f"{page[1]}/")
+        else:
+            address = f"https://github.com/{repository}/blob/{version}/{target}"
+        return f"[{words}]({address}{anchor or ''})"
 
     return links.sub(absolute, text)
 
@@ -53,12 +60,12 @@ class PublicAddress(MetadataHookInterface):
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in what pyproject.toml declares as dynamic."""
         metadata["urls"] = urls()
-        metadata["readme"] = {"content-type": "text/markdown", "text": readme()}
+        metadata["readme"] = {"content-type": "text/markdown", "text": readme(version=f"v{metadata['version']}")}
 
 
 def on_config(config: Any) -> Any:
     """MkDocs' hook: the site's address, and the link to its source."""
     if REPOSITORY:
-        config.site_url = site()
-        config.repo_url = urls()["Source"]
+        config.site_url = site(REPOSITORY)
+        config.repo_url = urls(REPOSITORY)["Source"]
     return config

@@ -37,6 +37,12 @@ def dags() -> dict[str, str]:
     return {dag_id: block for block in blocks for dag_id in re.findall(r'with DAG\("(\w+)"', block)}
 
 
+def extras() -> str:
+    """Those of README's ``pip install``, in brackets."""
+    (found,) = re.findall(r"^pip install 'airflow-provider-criteo(\[.+\])'$", README, re.MULTILINE)
+    return str(found)
+
+
 def sandbox_command(port: int) -> list[str]:
     """README's command for a local Criteo, on a free port."""
     (command,) = re.findall(rf"^python (-m {PACKAGE}\.sandbox .*)$", README, re.MULTILINE)
@@ -44,13 +50,13 @@ def sandbox_command(port: int) -> list[str]:
 
 
 def environment(folder: Path, airflow: str, wheel: Path) -> Path:
-    """A virtual environment of an Airflow and the wheel alone; its folder of programs."""
-    python = next(found for version in PYTHONS[airflow] if (found := interpreter(version)))
+    """A virtual environment of an Airflow, on its newest Python, and the wheel alone; its folder of programs."""
+    python = next(found for version in reversed(PYTHONS[airflow]) if (found := interpreter(version)))
     subprocess.run([python, "-m", "venv", folder], check=True)
     install = [Path(sys.executable).parent / "uv", "pip", "install", "--quiet", "--compile-bytecode"]
     constraints = ROOT / "dev" / "constraints" / f"{airflow}.txt"
     subprocess.run(
-        [*install, "--constraint", constraints, f"apache-airflow=={airflow}", f"{wheel}[parquet,sandbox]"],
+        [*install, "--constraint", constraints, f"apache-airflow=={airflow}", f"{wheel}{extras()}"],
         env={**os.environ, "VIRTUAL_ENV": str(folder)},
         check=True,
     )

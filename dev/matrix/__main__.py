@@ -137,11 +137,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.matrix", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", action="append", default=[], metavar="CELL", help="e.g. 3.0.6-py3.12, or 3.0.6")
     parser.add_argument("--quick", action="store_true", help="oldest and newest in full, one task on the others")
+    parser.add_argument("--list", action="store_true", help="run nothing, print the cells as JSON")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     cells = list(chosen(arguments.only, arguments.quick))
     if not cells:
         parser.error(f"no such cell; valid: {', '.join(f'{a}-py{p}' for a, ps in PYTHONS.items() for p in ps)}")
+    if arguments.list:
+        print(json.dumps([{"airflow": cell.airflow, "python": cell.python} for cell in cells]))
+        return 0
     for cell in cells:
         print(f"=== Airflow {cell.airflow}, Python {cell.python}", flush=True)
         run(cell)

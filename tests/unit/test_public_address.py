@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +25,7 @@ def published_files() -> list[Path]:
 
 
 def test_no_file_has_an_address_of_its_own() -> None:
-    address = re.compile(r"https?://[^\s)\"'>]*airflow[-_]provider[-_]criteo")
+    address = re.compile(r"https?://[^\s)\"'>]*airflow[-_]provider[-_]criteo|github\.com/(?!apache/)\w|\w\.github\.io")
     assert [str(path) for path in published_files() if address.search(path.read_text("utf-8"))] == []
 
 
@@ -33,7 +34,7 @@ def test_urls_and_site_follow_the_one_constant() -> None:
         "Documentation": "https://owner.github.io/name/",
         "Source": "https://github.com/Owner/name",
         "Issues": "https://github.com/Owner/name/issues",
-        "Changelog": "https://github.com/Owner/name/blob/main/CHANGELOG.md",
+        "Changelog": "https://owner.github.io/name/changelog/",
     }
     assert public_address.urls("") == {}
     assert public_address.site("") == ""
@@ -43,9 +44,28 @@ def test_urls_and_site_follow_the_one_constant() -> None:
 def test_readme_on_a_package_index_has_no_link_that_leads_nowhere(repository: str) -> None:
     targets = re.findall(r"\]\(([^)]+)\)", public_address.readme(repository))
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
-    linked = [target.rpartition("/main/")[2] for target in targets if target.startswith("https://github.com/")]
-    assert bool(linked) == bool(repository)
-    assert [target for target in linked if not (ROOT / target.partition("#")[0]).exists()] == []
+    files = [target.rpartition("/main/")[2] for target in targets if target.startswith("https://github.com/")]
+    pages = [
+        re.sub("#.*", "", target).rstrip("/")
+        for target in targets
+        if target.startswith("https://owner.github.io/name/")
+    ]
+    assert bool(files) == bool(pages) == bool(repository)
+    assert [file for file in files if not (ROOT / file.partition("#")[0]).exists()] == []
+    names = [page.removeprefix("https://owner.github.io/name").strip("/") or "index" for page in pages]
+    assert [name for name in names if not (ROOT / "docs" / f"{name}.md").exists()] == []
+
+
+def test_a_release_links_to_its_own_files() -> None:
+    assert "https://github.com/owner/name/blob/v0.1.0/LICENSE" in public_address.readme("owner/name", "v0.1.0")
+
+
+def test_the_sites_address_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(site_url="", repo_url="")
+    assert public_address.on_config(config) == SimpleNamespace(site_url="", repo_url="")
+    monkeypatch.setattr(public_address, "REPOSITORY", "owner/name")
+    public_address.on_config(config)
+    assert config == SimpleNamespace(site_url="https://owner.github.io/name/", repo_url="https://github.com/owner/name")
 
 
 def test_the_installed_package_says_the_same() -> None:
