@@ -22,13 +22,18 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "catalogue.md"
 EXAMPLE = ROOT / "airflow_provider_criteo" / "example_dags" / "example_criteo_catalogue.py"
 
+ENDING = ("rm-campaigns", "rm-line-items", "rm-accounts")
+
 HEAD = """\
 <!-- Made by python -m dev.catalogue_table; do not edit. -->
 # Report types
 
-| `report_type` | What it reports | Product | Dates |
-| --- | --- | --- | --- |
-{choice}
+Of Marketing Solutions:
+
+{marketing_solutions}
+Of Retail Media:
+
+{retail_media}
 **Dates.** Where they are whole days, `endDate` is the last day that is counted: `startDate` = `endDate` is one day. Where
 they are moments, a `datetime` is sent as it is, in UTC, and a `date` as `endDate` is all of that day. Where Criteo does
 not document which of the two they are, give dates without a time: the last one is included either way. More:
@@ -68,8 +73,9 @@ WHY_AGAIN = {
 
 def document() -> str:
     """The whole page."""
-    choice = "".join(f"| {' | '.join(_choice(row))} |\n" for row in rows())
-    return HEAD.format(choice=choice) + _days_again() + "".join(map(_section, rows()))
+    marketing_solutions, retail_media = (_choice(scope) for scope in ("MarketingSolutions", "RetailMedia"))
+    head = HEAD.format(marketing_solutions=marketing_solutions, retail_media=retail_media)
+    return head + _days_again() + "".join(map(_section, rows()))
 
 
 def _days_again() -> str:
@@ -79,15 +85,14 @@ def _days_again() -> str:
     )
 
 
-def _product(row: ReportType) -> str:
-    return "Retail Media" if row.scope.startswith("RetailMedia") else "Marketing Solutions"
-
-
-def _choice(row: ReportType) -> Iterator[str]:
-    yield f"[`{row.id}`](#{row.id})"
-    yield row.title.removeprefix("Retail Media ")
-    yield _product(row)
-    yield row.dates.value
+def _choice(product: str) -> str:
+    lines = ["| `report_type` | What it reports | Days at once |", "| --- | --- | --- |"]
+    for row in rows():
+        if row.scope.startswith(product):
+            ends = "; [it ends](guides/moving-off.md)" if row.id in ENDING else ""
+            title = row.title.removeprefix("Retail Media ")
+            lines.append(f"| [`{row.id}`](#{row.id}) | {title}{ends} | {limits_of(row.id).max_days or ''} |")
+    return "\n".join(lines) + "\n"
 
 
 def _section(row: ReportType) -> str:
