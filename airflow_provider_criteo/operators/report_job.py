@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 class CreateReportJobOperator(CreatesReportJob):
     """Create a report job.
 
-    On Airflow 3.3 and later a retry takes up the job that an earlier try created, if it is of use; see
-    ``utils.reattach``.
+    On Airflow 3.3 and later a retry takes up the job that an earlier try created, if it is of use.
 
     :param attributes: what to report (templated), as Criteo's page of the report type has it: a dict, its JSON
         text, or the path of a ``.json`` file beside the DAG; dates may be ``datetime`` or ``date``.
