@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_criteo.sandbox import Sandbox
 from dev.airflow_stack import AirflowStack, airflow_version
+from dev.form_checksum import form_checksum
 
 try:
     from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
@@ -155,6 +156,7 @@ def main() -> None:
         if isinstance(form, Form3):
             form.show_extra_fields()
             take(page, form.picture(), out / f"connection-extra-fields-{version}.png")
+        (out / f"connection-form-{version}.sha256").write_text(form_checksum())
         page.set_viewport_size(ViewportSize(width=1280, height=420))
         for secret, name in (("my-old-secret", "connection-test-wrong-secret"), (SECRET, "connection-test")):
             form.open()

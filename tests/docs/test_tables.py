@@ -19,6 +19,7 @@ import pytest
 
 from airflow_provider_criteo.sandbox import FAULTS
 from airflow_provider_criteo.sandbox.faults import ALL_CALLS, FaultKind
+from dev.form_checksum import form_checksum
 from tests.support.hostile_wires import PACKAGED
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,13 @@ def test_the_table_of_faults_is_that_of_the_sandbox() -> None:
     table = faults_table()
     assert FAULTS_PAGE.read_text() == table, "stale: run python -m tests.docs.test_tables"
     assert f" {len(PACKAGED)} kinds of faults" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_pictures_show_the_connection_form_that_is() -> None:
+    pictures = list((DOCS / "images").glob("connection-form-*.png"))
+    assert pictures
+    for picture in pictures:
+        assert picture.with_suffix(".sha256").read_text() == form_checksum(), f"{picture.name} is stale: make pictures"
 
 
 def section(page: Path, heading: str) -> str:
