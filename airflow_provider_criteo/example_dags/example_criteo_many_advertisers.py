@@ -35,6 +35,8 @@ with DAG(
         deferrable=True,
         poke_interval=15,
         pool=os.environ.get("CRITEO_POOL", "default_pool"),
+        # The name of each task in the UI.
+        map_index_template="{{ task.attributes['advertiserIds'][0] }}",
     ).expand_kwargs(
         [
             {

@@ -50,8 +50,10 @@ def test_one_task(airflow: AirflowStack) -> None:
 
 
 def test_many_advertisers(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
-    _, state = airflow.run("example_criteo_many_advertisers")
+    run_id, state = airflow.run("example_criteo_many_advertisers")
     assert state == "success"
+    named = airflow.query("select rendered_map_index from task_instance where run_id = :run_id", run_id=run_id)
+    assert {row["rendered_map_index"] for row in named} == {"101", "102", "103"}
     assert len(sandbox.journal("create")) == 3
     for advertiser in ("101", "102", "103"):
         report = json.loads((lake / f"example_criteo_many_advertisers/{advertiser}.json").read_text())["data"]
