@@ -122,10 +122,17 @@ matrix-quick: setup ## the oldest and the newest Airflow in full, one task on ea
 test-wheel: build ## the wheel alone in the oldest and the newest Airflow, as README says
 	$(PYTHON) -m dev.wheel
 
-pictures: setup ## the documentation's pictures of the UI, of a real Airflow in a browser
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet playwright
+# The connection form is another one on Airflow 2.
+AIRFLOW_2 := .venvs/2.11.2-py3.11
+
+pictures: setup ## the documentation's pictures; into .airflow/pictures each example's run, to look at
+	@dev/setup.sh $(AIRFLOW_2) 2.11.2 3.11
+	VIRTUAL_ENV=$(CURDIR)/$(AIRFLOW_2) $(BIN)/uv pip install --quiet playwright
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet playwright -r dev/notebook_requirements.txt -c dev/constraints/3.3.2.txt
+	$(AIRFLOW_2)/bin/python -m dev.form_pictures
 	$(PYTHON) -m dev.form_pictures
 	$(PYTHON) -m dev.ui_pictures
+	$(PYTHON) -m dev.notebook_picture
 
 house: setup ## how large the code base is: what one call runs through, import circles, lines of code
 	$(PYTHON) -m dev.house 2>/dev/null
