@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import TypeVar
 
 import griffe
 
+_T = TypeVar("_T", griffe.Class, griffe.Function)
 _DATACLASS = "pydantic.dataclasses.dataclass"
+_EMPTY = {
+    "dict()": "{}",
+    "field(default_factory=dict)": "{}",
+    "field(default_factory=list)": "[]",
+}
 
 
 class InheritedParameters(griffe.Extension):
     """Types and defaults of what a class documents, wherever in its bases they stand."""
 
     def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
-        """Complete the ``__init__`` of each class."""
-        for cls in list(_classes(pkg)):
+        """Complete the ``__init__`` of each class, and put values in the place of constants."""
+        for cls in list(_members(pkg, griffe.Class)):
             if parameters := _parameters(cls):
                 cls.set_member("__init__", griffe.Function("__init__", parameters=griffe.Parameters(*parameters)))
+        for function in _members(pkg, griffe.Function):
+            for parameter in function.parameters:
+                parameter.default = _value(pkg, parameter.default)
 
 
-def _classes(owner: griffe.Module | griffe.Class) -> Iterator[griffe.Class]:
+def _members(owner: griffe.Module | griffe.Class, kind: type[_T]) -> Iterator[_T]:
     for member in owner.members.values():
-        if isinstance(member, griffe.Class):
+        if isinstance(member, kind):
             yield member
         if isinstance(member, griffe.Module | griffe.Class):
-            yield from _classes(member)
+            yield from _members(member, kind)
 
 
 def _parameters(cls: griffe.Class) -> list[griffe.Parameter]:
@@ -48,3 +59,14 @@ def _own_parameters(cls: griffe.Class) -> Iterator[griffe.Parameter]:
                 )
     elif isinstance(init := cls.members.get("__init__"), griffe.Function):
         yield from init.parameters
+
+
+def _value(pkg: griffe.Module, default: str | griffe.Expr | None) -> str | griffe.Expr | None:
+    """The value of a constant; else the default as it is written, an enum's member by its name."""
+    if isinstance(default, griffe.ExprName | griffe.ExprAttribute):
+        with suppress(KeyError):
+            constant = pkg[default.canonical_path.removeprefix(f"{pkg.path}.")]
+            if constant.is_attribute and "Enum" not in map(str, getattr(constant.parent, "bases", ())):
+                value: str | griffe.Expr | None = constant.value
+                return value
+    return _EMPTY.get(str(default), default)

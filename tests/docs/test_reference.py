@@ -43,3 +43,17 @@ def test_what_is_said_to_be_required_has_no_default(package: Any, name: str) -> 
             for parameter in section.value:
                 assert parameter.annotation is not None, parameter.name
                 assert (parameter.default is None) == (parameter.name in required), parameter.name
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        ("operators.report_job.CreateReportJobOperator(report_type)", "'mpo-realtime'"),
+        ("sensors.report_job.ReportJobStatusSensor(criteo_conn_id)", "'criteo_default'"),
+        ("api.report_type.ReportType(dates)", "DateKind.WHOLE_DAYS"),
+        ("sandbox.settings.Settings(clients)", "{}"),
+    ],
+)
+def test_a_default_is_a_value_and_not_the_name_of_a_constant(package: Any, parameter: str, default: str) -> None:
+    cls, _, name = parameter.rstrip(")").partition("(")
+    assert str(package[cls]["__init__"].parameters[name].default) == default
