@@ -22,7 +22,11 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "catalogue.md"
 EXAMPLE = ROOT / "airflow_provider_criteo" / "example_dags" / "example_criteo_catalogue.py"
 
-ENDING = ("rm-campaigns", "rm-line-items", "rm-accounts")
+FOLDED_ABOVE = 50
+MARKS = {
+    "mpo-realtime": "**Listed clients only.** ",
+    **dict.fromkeys(("rm-campaigns", "rm-line-items", "rm-accounts"), "**[Move off it](guides/moving-off.md).** "),
+}
 
 HEAD = """\
 <!-- Made by python -m dev.catalogue_table; do not edit. -->
@@ -89,16 +93,14 @@ def _choice(product: str) -> str:
     lines = ["| `report_type` | What it reports | Days at once |", "| --- | --- | --- |"]
     for row in rows():
         if row.scope.startswith(product):
-            ends = "; [it ends](guides/moving-off.md)" if row.id in ENDING else ""
-            title = row.title.removeprefix("Retail Media ")
-            lines.append(f"| [`{row.id}`](#{row.id}) | {title}{ends} | {limits_of(row.id).max_days or ''} |")
+            what = MARKS.get(row.id, "") + row.title
+            lines.append(f"| [`{row.id}`](#{row.id}) | {what} | {limits_of(row.id).max_days or ''} |")
     return "\n".join(lines) + "\n"
 
 
 def _section(row: ReportType) -> str:
     facts = "".join(f"- **{name}:** {value}\n" for name, value in _facts(row) if value)
     attributes = "".join(f"| {' | '.join(cells)} |\n" for cells in _attributes(row))
-    columns = "".join(f"| {' | '.join(cells)} |\n" for cells in _columns(row))
     return (
         f"\n## {row.id}\n\n{row.title}. [Criteo's page]({row.docs_url})\n\n"
         f"{facts}"
@@ -108,7 +110,7 @@ def _section(row: ReportType) -> str:
             if attributes
             else "\nIt takes no attributes.\n"
         )
-        + (f"\n| | Type | Adds up | Columns |\n| --- | --- | --- | --- |\n{columns}" if columns else "")
+        + _columns_table(row)
     )
 
 
@@ -189,6 +191,19 @@ def _values(path: str, field: Schema) -> str:
 
 def _words(text: str) -> str:
     return " ".join(text.split()).replace("|", "/").replace("<", "&lt;").replace("*", "\\*")
+
+
+def _columns_table(row: ReportType) -> str:
+    """Folded where it is long."""
+    groups = list(_columns(row))
+    if not groups:
+        return ""
+    lines = ["| | Type | Adds up | Columns |", "| --- | --- | --- | --- |"]
+    lines += (f"| {' | '.join(cells)} |" for cells in groups)
+    count = sum(cells[-1].count("`") // 2 for cells in groups)
+    if count > FOLDED_ABOVE:
+        lines = [f'??? note "{count} columns"', "", *(f"    {line}" for line in lines)]
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def _columns(row: ReportType) -> Iterator[tuple[str, ...]]:

@@ -48,7 +48,7 @@ def test_an_example_lacks_nothing_and_has_nothing_unknown(row: ReportType) -> No
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
-    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
+    for table in re.findall(r"(?:^ *\|.*\n)+", PAGE, re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1, table[:200]
 
 
@@ -59,5 +59,23 @@ def test_versions_stand_in_order_of_preference_with_the_day_they_end() -> None:
 
 def test_columns_have_their_type_and_whether_they_add_up() -> None:
     text = section("statistics")
-    assert re.search(r"^\| metric \| `int64` \| yes \| [^|]*`Clicks`", text, re.MULTILINE)
-    assert re.search(r"^\| dimension \| `string` \|  \| [^|]*`AdvertiserId`", text, re.MULTILINE)
+    assert re.search(r"^ *\| metric \| `int64` \| yes \| [^|]*`Clicks`", text, re.MULTILINE)
+    assert re.search(r"^ *\| dimension \| `string` \|  \| [^|]*`AdvertiserId`", text, re.MULTILINE)
+
+
+def test_what_a_report_type_reports_is_more_than_its_name() -> None:
+    for row in REPORT_TYPES.values():
+        words = row.id.removeprefix("rm-").replace("-", " ")
+        assert not row.title.lower().startswith((words, "retail media")), row.id
+
+
+def test_what_only_some_may_use_and_what_is_to_be_moved_off_is_marked_in_the_choice() -> None:
+    choice = PAGE.partition("\n## ")[0]
+    assert re.search(r"^\| \[`mpo-realtime`\][^|]*\| \*\*Listed clients only", choice, re.MULTILINE)
+    marked = re.findall(r"^\| \[`([a-z-]+)`\][^|]*\| \*\*\[Move off it\]", choice, re.MULTILINE)
+    assert marked == ["rm-campaigns", "rm-line-items", "rm-accounts"]
+
+
+def test_a_long_list_of_columns_is_folded() -> None:
+    assert '\n??? note "295 columns"\n' in section("statistics")
+    assert "???" not in section("products")
