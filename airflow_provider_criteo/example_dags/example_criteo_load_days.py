@@ -12,7 +12,7 @@ from typing import Any
 
 import pendulum
 from airflow import DAG
-from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, task
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, ObjectStoragePath, task
 
 LAKE = os.environ.get("CRITEO_LAKE", "file:///tmp/criteo")
 NIGHTLY = Asset("criteo-nightly")
@@ -32,12 +32,14 @@ with DAG(
     def load(**context: Any) -> list[str]:
         """Replace each day that an event names, and no other."""
         # Airflow 2 calls assets datasets.
-        triggering = context.get("triggering_asset_events") or context["triggering_dataset_events"]
-        first = min(event.timestamp for of_asset in triggering.values() for event in of_asset)
+        name = "triggering_asset_events" if "triggering_asset_events" in context else "triggering_dataset_events"
+        told = [event.timestamp for of_asset in context[name].values() for event in of_asset]
+        if not told:
+            raise AirflowSkipException("Started by hand: no event names days.")
         # Of the events that come while a run goes on, Airflow tells the next run the first one alone:
         # https://github.com/apache/airflow/issues/56050
-        events = [event for event in context["inlet_events"][NIGHTLY] if event.timestamp >= first]
-        days = sorted({day for event in events for day in event.extra["days"]})
+        events = [event for event in context["inlet_events"][NIGHTLY] if event.timestamp >= min(told)]
+        days = sorted({day for event in events for day in event.extra.get("days", [])})
         for day in days:
             loaded = ObjectStoragePath(f"{LAKE}/warehouse/{day}.parquet")
             loaded.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ def tell_the_team(context: dict[str, Any]) -> None:
     """Here a message would go to a channel."""
     error = context.get("exception")
     if isinstance(error, ReportJobFailedError):
+        print(error)
         for problem in error.problems:
             print(f"Criteo says: {problem.code}: {problem.title} {problem.detail} (traceId {problem.trace_id})")
 

@@ -110,6 +110,12 @@ def test_no_day_is_missed_whose_event_comes_while_others_are_loaded(airflow: Air
     until("all days are loaded", lambda: all((lake / f"warehouse/{day}.parquet").exists() for day in days), 120)
 
 
+def test_a_load_that_is_started_by_hand_is_skipped(airflow: AirflowStack) -> None:
+    run_id, state = airflow.run("example_criteo_load_days")
+    assert state == "success"
+    assert airflow.task_instance("example_criteo_load_days", run_id, "load").state == "skipped"
+
+
 def test_account(airflow: AirflowStack, sandbox: Sandbox, lake: Path) -> None:
     _, state = airflow.run("example_criteo_account", {"first_day": "2026-07-01", "last_day": "2026-11-24"})
     assert state == "success"
