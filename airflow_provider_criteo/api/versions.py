@@ -47,10 +47,12 @@ class ServedVersions:
         if end is None or (end - self._today()).days > _DAYS_OF_WARNING:
             return
         lasting = [version for version in versions[1:] if VERSION_ENDS.get(version, date.max) > end]
-        following = f"The next one is {lasting[0]!r}: set api_version" if lasting else "Set api_version to a later one"
-        message = (
-            f"Criteo serves api_version {versions[0]!r} until {end}. {following}, on the connection or the operator."
+        then = (
+            f"From then on {lasting[0]!r} is called, and there is nothing to do."
+            if lasting
+            else "Set api_version to a later one, on the connection or the operator."
         )
+        message = f"Criteo serves api_version {versions[0]!r} until {end}. {then}"
         warn_once("end of version", versions[0], message=message)
 
     def ask(self, route: str, versions: Sequence[str], call: Callable[[str], tuple[Answer, T]]) -> tuple[Answer, T]:

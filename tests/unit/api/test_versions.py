@@ -281,8 +281,8 @@ def test_the_end_of_a_version_is_told_90_days_before_once_a_process(
         client.get_report_job("1")
         client.get_report_job("1")
     assert warnings_of(caplog) == [
-        "Criteo serves api_version 'preview' until 2026-12-31. The next one is 'experimental': set api_version, "
-        "on the connection or the operator."
+        "Criteo serves api_version 'preview' until 2026-12-31. From then on 'experimental' is called, and there is "
+        "nothing to do."
     ] * len(told)
 
 
@@ -292,7 +292,7 @@ def test_the_next_version_that_is_named_lasts_longer(
     criteo.serve("2026-01", PENDING)
     poll(make_client(date(2026, 12, 1)))
     (warning,) = warnings_of(caplog)
-    assert "'2026-01' until 2027-01-27. The next one is 'experimental'" in warning
+    assert "'2026-01' until 2027-01-27. From then on 'experimental' is called" in warning
 
 
 def test_a_version_of_ones_own_ends_without_a_next_one(
