@@ -170,7 +170,11 @@ def main() -> int:
             AirflowStack(
                 home,
                 ROOT / "airflow_provider_criteo" / "example_dags",
-                env={"CRITEO_LAKE": f"file://{home}/lake", **in_environment(connection, arguments.stay)},
+                env={
+                    "CRITEO_LAKE": f"file://{home}/lake",
+                    "AIRFLOW__API__DEFAULT_WRAP": "True",
+                    **in_environment(connection, arguments.stay),
+                },
                 port=port,
                 ui=arguments.stay,
             ) as airflow,

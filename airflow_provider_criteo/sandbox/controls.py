@@ -57,7 +57,7 @@ class SandboxControl:
     ) -> None:
         """Plan a fault; over HTTP its own parameters are an object, ``params``.
 
-        :param call: ``"token"``, ``"create"``, ``"status"``, ``"download"`` or ``"any"``.
+        :param call: ``"token"``, ``"create"``, ``"status"``, ``"download"``, ``"accounts"`` or ``"any"``.
         :param kind: a name in ``FAULTS``.
         :param times: how often; None for ever.
         :param after: how many such calls are let through first.
