@@ -14,9 +14,9 @@ import public_address
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "mkdocs.yml"),
-    *("airflow_provider_criteo", "docs", ".github"),
+    *("airflow_provider_criteo", "docs", ".github", ".ci", "dev", "benchmarks", "Makefile"),
 )
-SUFFIXES = {".md", ".py", ".toml", ".yml", ".json"}
+SUFFIXES = {"", ".css", ".html", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yml"}
 
 
 def published_files() -> list[Path]:
@@ -25,7 +25,10 @@ def published_files() -> list[Path]:
 
 
 def test_no_file_has_an_address_of_its_own() -> None:
-    address = re.compile(r"https?://[^\s)\"'>]*airflow[-_]provider[-_]criteo|github\.com/(?!apache/)\w|\w\.github\.io")
+    address = re.compile(
+        r"https?://[^\s)\"'>]*airflow[-_]provider[-_]criteo"
+        r"|github(?:usercontent)?\.com[/:](?!apache/)\w|\w\.github\.io"
+    )
     assert [str(path) for path in published_files() if address.search(path.read_text("utf-8"))] == []
 
 
