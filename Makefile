@@ -45,11 +45,11 @@ demo: setup ## run the first example DAGs on a real Airflow, against the sandbox
 test-docs: docs ## every code block and table of the documentation
 	$(PYTHON) -m pytest tests/docs
 
-test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; warehouses' operators; metrics and OpenLineage on a real Airflow
+test-optional: ## what other packages bring: Google Cloud Storage and Azure on emulators; warehouses' operators; the notebook; metrics and OpenLineage on a real Airflow
 	@dev/setup.sh .venvs/optional
-	VIRTUAL_ENV=$(CURDIR)/.venvs/optional .venvs/optional/bin/uv pip install --quiet -r dev/optional_requirements.txt -c dev/constraints/3.3.2.txt
+	VIRTUAL_ENV=$(CURDIR)/.venvs/optional .venvs/optional/bin/uv pip install --quiet -r dev/optional_requirements.txt -r dev/notebook_requirements.txt -c dev/constraints/3.3.2.txt
 	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix .venvs/optional/azurite azurite@3.35.0; fi
-	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py tests/docs/test_recipes.py tests/airflow/test_observability.py --timeout 900
+	.venvs/optional/bin/python -m pytest tests/storage/test_gcs.py tests/storage/test_azure.py tests/unit/operators/test_lineage.py tests/docs/test_recipes.py tests/docs/test_notebook.py tests/airflow/test_observability.py --timeout 900
 
 test-faults: setup ## the fault matrix: every fault, at each call, in each mode (long)
 	$(PYTHON) -m pytest tests/faults -s

@@ -128,7 +128,7 @@ def test_a_block_names_its_language_and_python_compiles(block: Block) -> None:
 def test_only_what_needs_somebody_elses_service_is_not_run() -> None:
     services = {"docs/storage.md", "docs/guides/downstream.md"}
     assert {block.page for block in COMPILED if block.is_dag} == services
-    # dev/notebook_picture.py runs it.
+    # test_notebook.py runs it.
     assert [block.page for block in COMPILED if not block.is_dag] == ["docs/guides/notebook.md"]
 
 
