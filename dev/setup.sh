@@ -12,13 +12,15 @@ unset PYTHONDONTWRITEBYTECODE
 export UV_SYSTEM_CERTS=true
 
 find_python() {
-  local name candidates="python3.13 python3.12 python3.11 python3.10 python3"
+  local name allowed candidates="python3.13 python3.12 python3.11 python3.10 python3.14 python3"
+  allowed=$(sed -n "s/^    \"$airflow\": (\(.*\)),$/\1/p" dev/matrix/__main__.py | tr -d '",')
   [ -n "$wanted" ] && candidates=python$wanted
   for name in $candidates; do
     # Also asked to run: a version manager's shim may stand for a Python that is not there.
-    "$name" -c 'import sys; sys.version_info >= (3, 10) or sys.exit(1); print(sys.executable)' 2>/dev/null && return
+    "$name" -c 'import sys; "%d.%d" % sys.version_info[:2] in sys.argv or sys.exit(1); print(sys.executable)' $allowed \
+      2>/dev/null && return
   done
-  echo "no Python ${wanted:-3.10 or newer} was found" >&2
+  echo "no Python${wanted:+ $wanted} was found that Airflow $airflow runs on: ${allowed// /, }" >&2
   return 1
 }
 
