@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev.matrix.__main__ import PYTHONS, interpreter
+from dev.matrix.__main__ import PYTHONS, interpreter, python_for
 from dev.system import accepts_connections, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -37,10 +37,10 @@ def dags() -> dict[str, str]:
     return {dag_id: block for block in blocks for dag_id in re.findall(r'with DAG\("(\w+)"', block)}
 
 
-def extras() -> str:
-    """Those of README's ``pip install``, in brackets."""
-    (found,) = re.findall(r"^pip install 'airflow-provider-criteo(\[.+\])'$", README, re.MULTILINE)
-    return str(found)
+def pip_command(wheel: Path) -> list[str]:
+    """README's ``pip install``, of this wheel."""
+    (command,) = re.findall(r"^(pip install .*airflow-provider-criteo.*)$", README, re.MULTILINE)
+    return shlex.split(command.replace("airflow-provider-criteo", str(wheel)))
 
 
 def sandbox_command(port: int) -> list[str]:
@@ -50,17 +50,22 @@ def sandbox_command(port: int) -> list[str]:
 
 
 def environment(folder: Path, airflow: str, wheel: Path) -> Path:
-    """A virtual environment of an Airflow, on its newest Python, and the wheel alone; its folder of programs."""
-    python = next(found for version in reversed(PYTHONS[airflow]) if (found := interpreter(version)))
+    """A virtual environment of an Airflow, and in it the wheel as README says; its folder of programs."""
+    python = interpreter(python_for(airflow))
+    if python is None:
+        raise WrongError("no Python that it runs on is here")
     subprocess.run([python, "-m", "venv", folder], check=True)
+    programs = folder / "bin"
     install = [Path(sys.executable).parent / "uv", "pip", "install", "--quiet", "--compile-bytecode"]
     constraints = ROOT / "dev" / "constraints" / f"{airflow}.txt"
     subprocess.run(
-        [*install, "--constraint", constraints, f"apache-airflow=={airflow}", f"{wheel}{extras()}"],
+        [*install, "--constraint", constraints, f"apache-airflow=={airflow}"],
         env={**os.environ, "VIRTUAL_ENV": str(folder)},
         check=True,
     )
-    return folder / "bin"
+    pip, *words = pip_command(wheel)
+    subprocess.run([programs / pip, *words, "--quiet", "--disable-pip-version-check"], check=True)
+    return programs
 
 
 @contextlib.contextmanager
@@ -105,6 +110,9 @@ def follow(airflow: str, wheel: Path, home: Path) -> None:
     place = run(programs / "python", "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)").strip()
     if not Path(place).is_relative_to(home / "venv"):
         raise WrongError(f"the package is not the wheel's: {place}")
+    ask = "from importlib.metadata import version; print(version('apache-airflow'))"
+    if airflow != (installed := run(programs / "python", "-c", ask).strip()):
+        raise WrongError(f"pip has put Airflow {installed} in its place")
     with sandbox(programs, home) as connection:
         env |= connection
         for dag_id, block in dags().items():

@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".airflow" / "matrix"
+# dev/setup.sh reads these lines, too.
 PYTHONS = {
     "2.11.2": ("3.10", "3.11", "3.12"),
     "3.0.6": ("3.10", "3.11", "3.12"),
@@ -73,6 +74,13 @@ def interpreter(version: str) -> Path | None:
     return None
 
 
+def python_for(airflow: str) -> str:
+    """The oldest Python that is here for the oldest Airflow, the newest for the others."""
+    pythons = PYTHONS[airflow]
+    wanted = pythons if airflow == next(iter(PYTHONS)) else pythons[::-1]
+    return next((python for python in wanted if interpreter(python)), wanted[0])
+
+
 def run(cell: Cell) -> None:
     """Make the cell's environment, and run its checks there."""
     python = interpreter(cell.python)
@@ -116,12 +124,9 @@ def chosen(only: list[str], quick: bool) -> Iterator[Cell]:
 
 
 def _quick() -> Iterator[Cell]:
-    """The oldest Python that is here for the oldest Airflow, the newest for the others."""
     oldest, *_, newest = PYTHONS
-    for airflow, pythons in PYTHONS.items():
-        wanted = pythons if airflow == oldest else pythons[::-1]
-        here = next((python for python in wanted if interpreter(python)), wanted[0])
-        yield Cell(airflow, here, quick=airflow not in (oldest, newest))
+    for airflow in PYTHONS:
+        yield Cell(airflow, python_for(airflow), quick=airflow not in (oldest, newest))
 
 
 def table(rows: list[list[str]]) -> str:
