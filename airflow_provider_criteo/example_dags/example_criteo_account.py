@@ -68,4 +68,6 @@ with DAG(
         deferrable=True,
         poke_interval=15,
         pool=os.environ.get("CRITEO_POOL", "default_pool"),
+        # The name of each task in the UI.
+        map_index_template="{{ task.attributes['filters']['accountIds'][0] }} from {{ task.attributes['startDate'] }}",
     ).expand_kwargs(requests(accounts.output))
