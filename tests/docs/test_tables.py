@@ -10,10 +10,10 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -316,25 +316,24 @@ def test_the_intervals_are_what_the_quota_makes_of_the_sensors() -> None:
 
 
 def test_two_years_of_an_account_are_as_many_requests_as_the_guide_says() -> None:
-    from airflow_provider_criteo.api.splitting import split_report
-
     page = (DOCS / "guides" / "account.md").read_text()
-    start, end, first, last = re.findall(r'"(?:start|end)Date": "([\d-]+)"', page)
-    attributes = {
-        "startDate": start,
-        "endDate": end,
-        "dimensions": ["date", "accountId"],
-        "metrics": ["impressions"],
-        "filters": {"accountIds": ["7"]},
-    }
-    days = [
-        (date.fromisoformat(part["endDate"]) - date.fromisoformat(part["startDate"])).days + 1
-        for part in split_report("rm-performance", attributes)
-    ]
-    assert days == [*[100] * 7, 30]
+    accounts, advertisers = map(_requests_of, re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2])
+
+    assert [_days(request["attributes"]) for request in accounts([{"id": "7"}])] == [*[100] * 7, 30]
     assert "Eight requests for each account: seven of 100 days and one of 30." in page
-    whole = {"advertiserIds": ["7"], "startDate": first, "endDate": last, "dimensions": ["Day"], "metrics": ["Clicks"]}
-    assert split_report("statistics", whole) == [whole], "one request for each advertiser"
+    (request,) = advertisers([{"id": "7"}])
+    assert _days(request["attributes"]) == 730, "one request for each advertiser"
+
+
+def _requests_of(block: str) -> Callable[[list[dict[str, str]]], list[dict[str, Any]]]:
+    """The task that makes the requests, as a function."""
+    names: dict[str, Any] = {}
+    exec(block.partition("\nwith DAG(")[0], names)
+    return cast("Callable[[list[dict[str, str]]], list[dict[str, Any]]]", names["requests"].function)
+
+
+def _days(attributes: dict[str, Any]) -> int:
+    return (date.fromisoformat(attributes["endDate"]) - date.fromisoformat(attributes["startDate"])).days + 1
 
 
 def test_the_parts_of_a_large_request_are_those_that_the_guide_tells() -> None:
