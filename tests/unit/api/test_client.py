@@ -360,7 +360,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     files = str(folder / "certificate.pem"), str(folder / "key.pem")
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:0.0.0.0"]
     subprocess.run([*command, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
     return files
 
@@ -436,6 +436,24 @@ def test_a_post_that_no_proxy_let_through_is_sent_again(proxied: pytest.MonkeyPa
         assert "may exist" not in str(failed.value)
         assert len(proxy.requests) == 4
         assert proxy.requests[0].startswith(b"CONNECT criteo.example:443")
+
+
+def test_only_a_host_that_no_proxy_names_is_called_past_the_proxy(
+    certificate: tuple[str, str], proxied: pytest.MonkeyPatch
+) -> None:
+    with RawServer(http(502)) as proxy, RawServer(PENDING, tls=certificate) as server:
+        proxied.setenv("HTTPS_PROXY", f"http://localhost:{proxy.port}")
+        proxied.setenv("REQUESTS_CA_BUNDLE", certificate[0])
+        # This machine, by an address that no client takes for its own.
+        with client_of(server, base_url=f"https://0.0.0.0:{server.port}") as client:
+            proxied.setenv("NO_PROXY", "criteo.example,0.0.0.0")
+            assert client.get_report_job("1").state is JobState.PENDING
+            assert not proxy.requests
+            proxied.setenv("NO_PROXY", "criteo.example")
+            with pytest.raises(TransientError, match=r"the connection failed: .*Tunnel connection failed: 502"):
+                client.get_report_job("1")
+        assert [request.split()[1] for request in proxy.requests] == [f"0.0.0.0:{server.port}".encode()]
+        assert len(server.requests) == 1
 
 
 def test_what_is_plain_http_to_this_machine_goes_through_no_proxy(proxied: pytest.MonkeyPatch) -> None:
