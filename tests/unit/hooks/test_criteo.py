@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ import pytest
 from airflow_provider_criteo.exceptions import AuthenticationError, DestinationError, InvalidInputError
 from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.sandbox import Sandbox
-from tests.support.raw_server import RawServer, http
+from tests.support.raw_server import RawServer, endless, http
 
 ATTRIBUTES = {"advertiserIds": ["1"], "lookbackWindow": 60}
+PAGE = (Path(__file__).parents[3] / "docs" / "connection.md").read_text("utf-8")
 
 
 def test_nothing_is_asked_before_it_is_needed(criteo_sandbox: Sandbox) -> None:
@@ -152,10 +155,36 @@ def test_testing_a_connection_never_raises_and_takes_less_than_ten_seconds(
     assert time.monotonic() - began < 10
 
 
+def test_a_host_that_takes_no_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(8):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        host = f"http://127.0.0.1:{full.getsockname()[1]}"
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _connection(host))
+        works, message = CriteoHook().test_connection()
+    assert not works
+    assert message.startswith("No connection within 3 s")
+
+
+def test_an_answer_without_end_is_waited_for_no_longer_than_nine_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.monotonic()
+    with RawServer(token=endless(b"HTTP/1.1 200 OK\r\nContent-Length: 250\r\n\r\n")) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _connection(server.url))
+        assert CriteoHook().test_connection() == (False, "Criteo did not answer within 9 s.")
+    assert 9 <= time.monotonic() - began < 10
+
+
+def test_the_connection_page_says_how_long_a_test_waits() -> None:
+    (row,) = (line for line in PAGE.splitlines() if line.startswith("| No answer within"))
+    told = ["No answer within 3 s", "No connection within 3 s", "Criteo did not answer within 9 s."]
+    assert row.split("|")[1].strip() == " ... ; ".join(told)
+
+
 def test_a_host_that_is_not_criteos_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(token=http(404, {"message": "no such page"})) as elsewhere:
-        connection = {"conn_type": "criteo", "login": "an-id", "password": "a-secret", "host": elsewhere.url}
-        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_CRITEO_DEFAULT", _connection(elsewhere.url))
         works, message = CriteoHook().test_connection()
     assert not works
     assert "There is no token endpoint at this host" in message
@@ -205,6 +234,10 @@ def test_a_wrong_secret_is_an_error_that_does_not_show_it(
     with pytest.raises(AuthenticationError) as caught:
         CriteoHook().get_report_job("1")
     assert "a-wrong-secret" not in str(caught.value)
+
+
+def _connection(host: str) -> str:
+    return json.dumps({"conn_type": "criteo", "login": "an-id", "password": "a-secret", "host": host})
 
 
 def _with_a_new_token(sandbox: Sandbox) -> str:
