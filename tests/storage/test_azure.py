@@ -177,6 +177,20 @@ def test_the_connection_in_the_documentation(monkeypatch: pytest.MonkeyPatch) ->
     assert storage.service_client.credential.account_key == json.loads(found[1])["password"]
 
 
+def test_a_managed_identity_needs_no_more_than_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from azure.identity.aio import DefaultAzureCredential
+
+    connection = {"conn_type": "wasb", "extra": {"account_name": "myaccount", "anon": False}}
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_IDENTITY", json.dumps(connection))
+
+    storage = ObjectStoragePath("abfs://lake/report.csv", conn_id="wasb_identity").fs
+
+    assert storage.service_client.url == "https://myaccount.blob.core.windows.net/"
+    # It asks the machine for its identity, among others.
+    assert isinstance(storage.service_client.credential, DefaultAzureCredential)
+
+
 def test_a_large_upload_does_not_fill_the_memory(lake: ContainerClient) -> None:
     def peak() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
