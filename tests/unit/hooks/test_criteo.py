@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import socket
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +82,23 @@ def test_a_file_below_a_file_cannot_be(criteo_sandbox: Sandbox, tmp_path: Path) 
     (tmp_path / "file").write_bytes(b"before")
     with pytest.raises(DestinationError, match="could not be written"):
         hook.download_report(job.report_id, str(tmp_path / "file" / "report.csv"))
+
+
+def test_a_connection_out_of_airflows_file_backend(criteo_sandbox: Sandbox, tmp_path: Path) -> None:
+    section = PAGE.partition("## In a secrets backend")[2].partition("\n## ")[0]
+    settings, content = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    (connection,) = json.loads(content).values()
+    criteo_sandbox.configure(clients={connection["login"]: connection["password"]})
+    file = tmp_path / "connections.json"
+    file.write_text(json.dumps({"criteo_default": {**connection, "host": criteo_sandbox.url}}))
+    settings = settings.replace("/opt/airflow/connections.json", str(file))
+    backend = dict(line.split("=", 1) for line in settings.splitlines())
+    # A process of its own, as Airflow keeps its backends.
+    code = "from airflow_provider_criteo.hooks.criteo import CriteoHook; print(CriteoHook().test_connection())"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    environment |= {"AIRFLOW_HOME": str(tmp_path), **backend}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert f"(True, 'Criteo answers for client id {connection['login']}:" in run.stdout, run.stdout + run.stderr
 
 
 # test_connection
