@@ -73,7 +73,7 @@ def test_a_create_is_sent_again_when_it_was_not_taken(
     report_id = made(client)
     assert len(sandbox.journal("create")) == 2
     assert [job["report_id"] for job in sandbox.jobs()] == [report_id]
-    assert "Trying again in" in caplog.text
+    assert [record.levelname for record in caplog.records if "Trying again in" in record.getMessage()] == ["WARNING"]
 
 
 def test_a_create_gives_up_when_the_quota_resets_too_late(client: CriteoClient, sandbox: Sandbox) -> None:

@@ -354,6 +354,15 @@ def test_a_word_that_is_not_known_is_waited_on_with_a_warning(
     assert said(caplog) == ["Report job 1 has the status 'Reticulating', which is not known; waiting on"]
 
 
+@pytest.mark.parametrize(("error", "level"), [(RateLimitError(), "INFO"), (TransientError(502), "WARNING")])
+def test_a_used_up_quota_is_an_information_and_another_fault_a_warning(
+    make_wait: MakeWait, caplog: pytest.LogCaptureFixture, error: CriteoError, level: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    tell(make_wait(), error)
+    assert [record.levelname for record in caplog.records] == [level]
+
+
 def test_what_passes_is_told_with_its_reason_and_when_the_next_poll_is(
     make_wait: MakeWait, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

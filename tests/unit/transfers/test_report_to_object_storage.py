@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,14 @@ def test_a_used_up_quota_at_the_download_goes_back_to_the_queue_with_the_job(
     assert deferred_to(task) == [("ReportJobTrigger", ""), ("QuotaTurnTrigger", "download")]
     assert 40 <= criteo.downloads[1] - criteo.downloads[0] <= 42
     assert len(criteo.polls) == 1
+
+
+def test_a_used_up_quota_is_an_information_where_the_task_goes_back_to_the_queue(
+    criteo: ScriptedCriteo, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    criteo.create_script = [QUOTA, DONE]
+    run(deferrable=True).result()
+    assert re.findall(r"\[(\w+) *\] .*the quota is used up", capsys.readouterr().out) == ["info"]
 
 
 def test_a_deferrable_task_never_sleeps_on_a_worker(
