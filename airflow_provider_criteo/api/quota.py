@@ -330,10 +330,14 @@ class Pace:
         if now < self._closed_until:
             return  # calls that are under way together are refused together
         self._share = self._share_after_refusal(rate, now)
-        self._limit = rate.limit or self._limit or self._documented
+        self._limit = rate.limit or self._limit or self._supposed_limit()
         self._remaining = None
         self._closed_until = now + (rate.reset_in or backoff(self._refusals)) + _GRACE
         self._clean_since = self._closed_until
+
+    def _supposed_limit(self) -> int:
+        """Where no reply tells it: what the user said or Criteo documents, or what has got through in a window."""
+        return max(self._ceiling or self._documented, self._calls.most, len(self._calls))
 
     def _share_after_refusal(self, rate: RateLimit, now: float) -> int | None:
         if self._limit is None:

@@ -371,6 +371,25 @@ def test_a_window_that_had_more_calls_than_are_documented_brings_grants_closer()
     assert [pace.try_grant(), pace.try_grant()] == [0, pytest.approx(WINDOW / 7 / 2)]
 
 
+@pytest.mark.parametrize(
+    ("ceiling", "got_through", "limit"), [(120, 0, 120), (None, 200, 200), (None, 3, 40), (20, 0, 20)]
+)
+def test_a_429_without_a_limit_does_not_slow_who_may_make_more_calls_than_are_documented(
+    ceiling: int | None, got_through: int, limit: int
+) -> None:
+    now = 0.0
+    pace = Pace(ceiling, documented=40, clock=lambda: now)
+    for _ in range(got_through):
+        pace.was_made(0.0)
+    pace.refused(RateLimit(reset_in=10.0))
+    now = 2 * WINDOW
+    granted = 0
+    while now < 3 * WINDOW - 1e-6:
+        granted += not pace.try_grant()
+        now += WINDOW / limit / 2
+    assert granted == limit
+
+
 def test_polls_without_a_limit_do_not_let_a_crowd_of_workers_go() -> None:
     """Each that is granted before the first 429 tells the limit, and calls after it, is refused, too."""
     now = 0.0
