@@ -1,4 +1,4 @@
-"""The three steps of a report export in one task: create, wait, download, each of them without a worker's sleep."""
+"""The three steps of a report export in one task: create, wait, download; deferrable, none sleeps on a worker."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ class ReportToObjectStorageOperator(ExportsReport):
     :param overwrite: whether a file that stands there is replaced; else it is an error.
     :param output_format: None for Criteo's bytes as they are; ``"parquet"``, ``"jsonl"`` or ``"csv"`` for a typed
         table, which ``compression``, ``column_types``, ``columns``, ``extra_columns``, ``partition_by``,
-        ``on_row_cap`` and ``on_empty`` describe: see ``TableParameters`` (all templated).
+        ``on_row_cap`` and ``on_empty`` describe: see ``TableParameters`` (all templated). ``on_row_cap`` may be
+        ``"split"``, too: a report that Criteo cut is asked for in parts, in halves until none is that long.
     :param report_type: an id of the catalogue (templated).
     :param account_id: of Retail Media (templated), for the catalogs.
     :param criteo_conn_id: the Airflow connection (templated).

@@ -82,8 +82,7 @@ class TableParameters(TableOptions):
 
     :param partition_by: a date column; the destination then has ``{date}``, and each day of the range its file.
     :param on_row_cap: what to do at the row count at which Criteo cuts a report: ``"fail"`` before anything is
-        published, or ``"warn"``. ``ReportToObjectStorageOperator`` has ``"split"``, too: it asks for the request in
-        parts, in halves until none is that long, and makes one table of them.
+        published, or ``"warn"``; ``"split"`` is ``ReportToObjectStorageOperator``'s alone.
     :param on_empty: what to do with a report without rows: ``"write"``, ``"skip"`` the task or ``"fail"``.
     :param attributes: of the request: the schema of an empty report, and the days of the range.
     :raises InvalidInputError: one of them cannot be right, or pyarrow is missing.
