@@ -29,6 +29,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     ValidationError,
     VersionRetiredError,
+    require_file,
 )
 from airflow_provider_criteo.api.models import (
     JobState,
@@ -423,18 +424,6 @@ def described_job(answer: Answer, row: ReportType, report_id: str) -> ReportJob:
     if answer.problems and job.state in (JobState.UNKNOWN, JobState.DONE):
         raise error_of_job_code(job, answer) or error_in_success(answer)
     return job
-
-
-def require_file(job: ReportJob) -> bool:
-    """Whether the job is done, so that there is a file.
-
-    :raises ReportJobFailedError: it ended without one.
-    """
-    if job.state is JobState.FAILED:
-        raise ReportJobFailedError(job)
-    if job.state is JobState.EXPIRED:
-        raise ReportExpiredError(job)
-    return job.state is JobState.DONE
 
 
 def report_id_in(reply: object) -> str | None:

@@ -31,7 +31,7 @@ from airflow_provider_criteo.api.accounts import (
     all_accounts,
     seen_accounts,
 )
-from airflow_provider_criteo.api.answers import Answer, created_job, described_job, error_for, require_file
+from airflow_provider_criteo.api.answers import Answer, created_job, described_job, error_for
 from airflow_provider_criteo.api.attributes import (
     Attributes,
     as_json,
@@ -41,7 +41,7 @@ from airflow_provider_criteo.api.attributes import (
 from airflow_provider_criteo.api.auth import BearerAuth, Credentials, Mask, RefreshTokens, TokenFetch, token_source
 from airflow_provider_criteo.api.dates import doubtful_days
 from airflow_provider_criteo.api.download import receive
-from airflow_provider_criteo.api.exceptions import ReportNotReadyError, TransientError
+from airflow_provider_criteo.api.exceptions import ReportNotReadyError, TransientError, require_file
 from airflow_provider_criteo.api.files import atomic_file
 from airflow_provider_criteo.api.models import DownloadedReport, JobState, RateLimit, ReportJob, one_line, shortened
 from airflow_provider_criteo.api.polling import Wait, polled

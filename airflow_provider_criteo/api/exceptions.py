@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_criteo.api.models import Problem, ReportJob, problem_lines
+from airflow_provider_criteo.api.models import JobState, Problem, ReportJob, problem_lines
 
 
 class CriteoError(Exception):
@@ -237,6 +236,18 @@ class ReportExpiredError(ReportJobFailedError, CriteoApiError):
         self.reason = ""
 
 
+def require_file(job: ReportJob) -> bool:
+    """Whether the job is done, so that there is a file.
+
+    :raises ReportJobFailedError: it ended without one.
+    """
+    if job.state is JobState.FAILED:
+        raise ReportJobFailedError(job)
+    if job.state is JobState.EXPIRED:
+        raise ReportExpiredError(job)
+    return job.state is JobState.DONE
+
+
 def describe_end(job: ReportJob) -> str:
     """How a job ended, with all that Criteo said of it."""
     heading = f"Criteo report job {job.report_id} ({job.report_type}) ended as {job.status}"
@@ -265,5 +276,7 @@ def did_you_mean(wrong: object, names: Iterable[str], in_full: Callable[[str], s
 
     :param in_full: the form of a name that it asks for.
     """
+    from difflib import get_close_matches  # where a name is wrong alone: it takes a millisecond
+
     nearest = get_close_matches(str(wrong), list(names), n=1)
     return f"did you mean {in_full(nearest[0])!r}?" if nearest else ""

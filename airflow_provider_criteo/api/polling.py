@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from logging import Logger
 from typing import Any
 
-from airflow_provider_criteo.api.answers import require_file
 from airflow_provider_criteo.api.exceptions import (
     CriteoApiError,
     CriteoError,
@@ -18,6 +17,7 @@ from airflow_provider_criteo.api.exceptions import (
     ReportJobNotFoundError,
     TransientError,
     UnavailableError,
+    require_file,
 )
 from airflow_provider_criteo.api.models import JobState, ReportJob, is_status_word, problem_lines
 

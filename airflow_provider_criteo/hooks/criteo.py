@@ -15,6 +15,7 @@ from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.api.retry import Retry
 from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.get_provider_info import get_provider_info
+from airflow_provider_criteo.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.connection import ConnectionSettings, cannot_look_up, client_of
 from airflow_provider_criteo.utils.destination import Destination, check_destination
@@ -41,7 +42,7 @@ class CriteoHook(BaseHook):
     """
 
     conn_name_attr = "criteo_conn_id"
-    default_conn_name = "criteo_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "criteo"
     hook_name = "Criteo"
 

@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_criteo.api.attributes import parse_attributes, plain
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
-from airflow_provider_criteo.hooks.criteo import CriteoHook
 from airflow_provider_criteo.operators.links import ReportTypeDocumentationLink
 from airflow_provider_criteo.utils.arguments import (
+    DEFAULT_CONN_ID,
     check_account_id,
     check_attributes,
     check_conn_id,
@@ -27,12 +27,12 @@ from airflow_provider_criteo.utils.arguments import (
 from airflow_provider_criteo.utils.destination import Destination, check_destination
 from airflow_provider_criteo.utils.observability import openlineage
 from airflow_provider_criteo.utils.reattach import CreatedJob, PublishedFiles, request_hash
-from airflow_provider_criteo.utils.report_table import TableParameters, check_table_fields
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_criteo.api.models import DownloadedReport, ReportJob
+    from airflow_provider_criteo.hooks.criteo import CriteoHook
 
 
 class UsesConnection(BaseOperator):
@@ -48,7 +48,7 @@ class UsesConnection(BaseOperator):
     def __init__(
         self,
         *,
-        criteo_conn_id: str | Any = CriteoHook.default_conn_name,
+        criteo_conn_id: str | Any = DEFAULT_CONN_ID,
         api_version: str | Any | None = None,
         **kwargs: Any,
     ) -> None:
@@ -60,6 +60,9 @@ class UsesConnection(BaseOperator):
     @cached_property
     def hook(self) -> CriteoHook:
         """The one hook of the task: one client, one session."""
+        # Not at the top: a DAG file needs no hook.
+        from airflow_provider_criteo.hooks.criteo import CriteoHook
+
         return CriteoHook(self.criteo_conn_id, self.api_version or None)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
@@ -261,7 +264,11 @@ class WritesReportFile(CriteoBaseOperator):
         self.report_file: dict[str, Any] | None = None
         if is_final(destination, self):
             check_destination(destination)
-        check_table_fields(self)
+        if output_format:
+            # Not at the top: a DAG file without tables needs nothing of them.
+            from airflow_provider_criteo.utils.report_table import check_table_fields
+
+            check_table_fields(self)
         check_flags(overwrite=overwrite)
 
     def table_parameters(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -300,6 +307,8 @@ class WritesReportFile(CriteoBaseOperator):
         urls = [self.destination]
         table = self.table_parameters(attributes)
         if table:
+            from airflow_provider_criteo.utils.report_table import TableParameters
+
             urls = TableParameters(**table).destinations(str(self.destination), self.report_type)
         return [Destination(url, self.destination_conn_id, overwrite=self.overwrite) for url in urls]
 

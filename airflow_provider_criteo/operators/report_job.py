@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_criteo.api.attributes import parse_attributes
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
-from airflow_provider_criteo.utils.arguments import check_report_id, required_report_id
-from airflow_provider_criteo.utils.report_table import SPLIT, SPLIT_NEEDS_REQUEST
+from airflow_provider_criteo.utils.arguments import SPLIT, SPLIT_NEEDS_REQUEST, check_report_id, required_report_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

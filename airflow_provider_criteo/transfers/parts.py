@@ -17,10 +17,9 @@ from airflow_provider_criteo.api.quota import CALLS_PER_MINUTE_OF_AN_ACCOUNT
 from airflow_provider_criteo.api.reports import get_report_type
 from airflow_provider_criteo.api.splitting import halves, why_whole
 from airflow_provider_criteo.exceptions import InvalidInputError, RowCapError, as_task_exceptions
-from airflow_provider_criteo.utils.arguments import is_final
+from airflow_provider_criteo.utils.arguments import SPLIT, is_final
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
-from airflow_provider_criteo.utils.report_table import SPLIT, finer_split
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -81,6 +80,9 @@ class Parts:
                 name, f"cannot be cut without changing its rows: {why_whole(self.report_type, attributes)}"
             )
         if len(self.leaves) >= MOST_PARTS:
+            # Not at the top: a DAG file without tables needs nothing of them.
+            from airflow_provider_criteo.utils.report_table import finer_split
+
             finer = finer_split(self.report_type, attributes)
             raise self._at_cap(name, f"is one of {MOST_PARTS} parts, which is the most; make tasks by {finer}")
         self.jobs.update({f"{name}0": None, f"{name}1": None})

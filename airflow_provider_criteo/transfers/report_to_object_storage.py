@@ -16,10 +16,9 @@ from airflow_provider_criteo.exceptions import as_task_exceptions
 from airflow_provider_criteo.operators.base import CreatesReportJob, WritesReportFile
 from airflow_provider_criteo.transfers.export import ExportsReport
 from airflow_provider_criteo.transfers.parts import PartsOfReport, check_on_row_cap
-from airflow_provider_criteo.utils.arguments import check_flags, seconds
+from airflow_provider_criteo.utils.arguments import SPLIT, check_flags, seconds
 from airflow_provider_criteo.utils.clock import CLOCK
 from airflow_provider_criteo.utils.deadline import Deadline
-from airflow_provider_criteo.utils.report_table import SPLIT
 from airflow_provider_criteo.utils.trigger_event import after_turn, after_wait
 
 if TYPE_CHECKING:

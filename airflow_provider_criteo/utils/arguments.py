@@ -12,6 +12,14 @@ from airflow_provider_criteo.api.report_type import require_account_id, require_
 from airflow_provider_criteo.api.reports import DEFAULT_REPORT_TYPE, get_report_type
 from airflow_provider_criteo.exceptions import InvalidInputError, as_task_exceptions
 
+DEFAULT_CONN_ID = "criteo_default"
+SPLIT = "split"
+"""Of ``on_row_cap``: the request is cut where Criteo cut its report."""
+
+SPLIT_NEEDS_REQUEST = (
+    "on_row_cap='split': here is a job and no request that could be cut; use ReportToObjectStorageOperator, or "
+    "on_row_cap='fail' or 'warn'"
+)
 _LONGEST = 366 * 24 * 3600.0
 _JINJA_STARTS = {
     "variable_start_string": "{{",

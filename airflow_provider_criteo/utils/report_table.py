@@ -36,17 +36,12 @@ from airflow_provider_criteo.exceptions import (
     RowCapError,
     as_task_exceptions,
 )
-from airflow_provider_criteo.utils.arguments import is_final
+from airflow_provider_criteo.utils.arguments import SPLIT, SPLIT_NEEDS_REQUEST, is_final
 from airflow_provider_criteo.utils.destination import Destination
 
 log = logging.getLogger(__name__)
 
 ON_ROW_CAP = ("fail", "warn")
-SPLIT = "split"
-SPLIT_NEEDS_REQUEST = (
-    "on_row_cap='split': here is a job and no request that could be cut; use ReportToObjectStorageOperator, or "
-    "on_row_cap='fail' or 'warn'"
-)
 ON_EMPTY = ("write", "skip", "fail")
 DATE = "{date}"
 
@@ -56,7 +51,7 @@ def check_table_fields(task: Any) -> None:
 
     :raises InvalidInputError: one of them cannot be right.
     """
-    if not task.output_format or not is_final(task.output_format, task):
+    if not is_final(task.output_format, task):
         return
     options = {option.name: plain(getattr(task, option.name)) for option in fields(TableOptions)}
     with as_task_exceptions():

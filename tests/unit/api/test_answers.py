@@ -25,6 +25,7 @@ from airflow_provider_criteo.api.exceptions import (
     TransientError,
     ValidationError,
     VersionRetiredError,
+    require_file,
 )
 from airflow_provider_criteo.api.models import JobState, ReportJob
 from airflow_provider_criteo.api.reports import REPORT_TYPES
@@ -418,7 +419,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
     job = meaning(reply, STATUS, MPO)
     assert isinstance(job, ReportJob)
     with pytest.raises(ReportJobFailedError) as raised:
-        answers.require_file(job)
+        require_file(job)
     assert str(raised.value).splitlines() == [
         "Criteo report job 9 (mpo-realtime) ended as Failure: no file",
         "  [validation] invalid-timespan: Too long (traceId: 4f2c)",
@@ -429,7 +430,7 @@ def test_a_failure_has_its_message_problems_and_warnings() -> None:
 
 @pytest.mark.parametrize(("word", "expected"), [("Done", True), ("Pending", False), ("odd", False), ("Unknown", False)])
 def test_a_file_is_there_when_the_job_is_done(word: str, expected: bool) -> None:
-    assert answers.require_file(described(status=word)) is expected
+    assert require_file(described(status=word)) is expected
 
 
 # Lists of accounts
