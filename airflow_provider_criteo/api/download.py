@@ -136,11 +136,13 @@ class _Download:
         if self._job.md5:
             self._md5.update(chunk)
         self.size += len(chunk)
-        self._lines += chunk.count(b"\n")
-        self._brackets += _brackets(chunk)
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + chunk).lstrip(_BLANKS)[:_HEAD_BYTES]
         self._tail = (self._tail + chunk[-64:])[-64:]
+        if self._job.row_count and self._is_json:
+            self._brackets += _brackets(chunk)
+        elif self._job.row_count:
+            self._lines += chunk.count(b"\n")
 
     def check(self) -> None:
         """Whether what came is the report, and all of it.
@@ -173,15 +175,19 @@ class _Download:
         if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS:
             self._refuse_errors(self._whole())
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
-        most_rows = self._most_rows_of_json() if first in _CLOSING else self._lines - self._tail.endswith(b"\n")
+        most_rows = self._most_rows_of_json() if self._is_json else self._lines - self._tail.endswith(b"\n")
         if not self._job.row_count or most_rows >= self._job.row_count:
             return
         if self._row.is_at_cap(most_rows):
             self.rows_at_cap = most_rows
         else:
             reason = f"the file has at most {most_rows} rows, and Criteo told of {self._job.row_count}"
-            is_a_line = most_rows == 0 and first not in _CLOSING
+            is_a_line = most_rows == 0 and not self._is_json
             raise self._not_the_report(reason, self._words() if is_a_line else ())
+
+    @property
+    def _is_json(self) -> bool:
+        return self._head[:1] in _CLOSING
 
     def _most_rows_of_json(self) -> int:
         """The brackets but those around the rows, and those before them."""
