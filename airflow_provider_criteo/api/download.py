@@ -139,9 +139,13 @@ class _Download:
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + chunk).lstrip(_BLANKS)[:_HEAD_BYTES]
         self._tail = (self._tail + chunk[-64:])[-64:]
-        if self._job.row_count and self._is_json:
+        if self._job.row_count:
+            self._count_rows(chunk)
+
+    def _count_rows(self, chunk: bytes) -> None:
+        if self._is_json:
             self._brackets += _brackets(chunk)
-        elif self._job.row_count:
+        else:
             self._lines += chunk.count(b"\n")
 
     def check(self) -> None:
@@ -174,9 +178,11 @@ class _Download:
             raise self._not_the_report("the JSON file has no end: it was cut")
         if first == b"{" and self.size <= _LARGEST_LIST_OF_ERRORS:
             self._refuse_errors(self._whole())
+        if not self._job.row_count:
+            return
         # A row is at least an object or an array of its own in JSON, and a line below the header in CSV.
         most_rows = self._most_rows_of_json() if self._is_json else self._lines - self._tail.endswith(b"\n")
-        if not self._job.row_count or most_rows >= self._job.row_count:
+        if most_rows >= self._job.row_count:
             return
         if self._row.is_at_cap(most_rows):
             self.rows_at_cap = most_rows
