@@ -43,7 +43,6 @@ def main(runs: int = 5, size: int = BYTES) -> list[Figure]:
         row = get_report_type("mpo-realtime")
         url = sandbox.url + row.output_url(row.version(None), report_id)
         token = sandbox.token()
-        whole = ""
         for _ in range(runs):
             curls, whole = _curl(url, token, Path(folder) / "curl.csv")
             ours = child("benchmarks.download", "--ours", report_id, f"{folder}/ours.csv", CRITEO=sandbox.connection)
